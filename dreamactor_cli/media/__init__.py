@@ -1,0 +1,20 @@
+"""Probe, decode, encode: the only package that knows FFmpeg, PyAV, decord and PIL."""
+
+from dreamactor_cli.media.decode import read_frames
+from dreamactor_cli.media.encode import VideoWriter
+from dreamactor_cli.media.files import sha256_file
+from dreamactor_cli.media.images import LoadedImage, load_image
+from dreamactor_cli.media.mux import AudioSource
+from dreamactor_cli.media.probe import VideoInfo, is_video, probe
+
+__all__ = [
+    "AudioSource",
+    "LoadedImage",
+    "VideoInfo",
+    "VideoWriter",
+    "is_video",
+    "load_image",
+    "probe",
+    "read_frames",
+    "sha256_file",
+]
