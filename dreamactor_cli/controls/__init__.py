@@ -1,0 +1,38 @@
+"""Extractors of control signals: one file a signal, found through one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+# name -> "module:Class"; entry points of the group `dreamactor.extractors` add to it.
+EXTRACTORS: Mapping[str, str] = {
+    "face": "dreamactor_cli.controls.face:FaceExtractor",
+    "head": "dreamactor_cli.controls.head:HeadExtractor",
+    "body": "dreamactor_cli.controls.body:BodyExtractor",
+    "hands": "dreamactor_cli.controls.hands:HandsExtractor",
+    "matte": "dreamactor_cli.controls.matte:MatteExtractor",
+    "appearance": "dreamactor_cli.controls.appearance:AppearanceExtractor",
+}
+
+
+@cache
+def extractor_table() -> dict[str, str]:
+    """The built-in extractors and those of installed packages."""
+    from importlib.metadata import entry_points
+
+    return {**EXTRACTORS, **{point.name: point.value for point in entry_points(group="dreamactor.extractors")}}
+
+
+def load_extractor(name: str) -> type:
+    """Class of an extractor by name. Raises UsageError for a name that is not there."""
+    from importlib import import_module
+
+    from dreamactor_cli.errors import UsageError
+
+    table = extractor_table()
+    if name not in table:
+        raise UsageError(f"there is no control signal {name!r}", f"choose from {', '.join(table)}")
+    module, _, attribute = table[name].partition(":")
+    loaded: type = getattr(import_module(module), attribute)
+    return loaded
