@@ -1,0 +1,70 @@
+"""Files that are complete or not there: written beside their name and moved into place."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .errors import DiskFull, UsageError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
+
+
+def unique_suffix() -> str:
+    """A suffix that no other process on any machine of the file system uses."""
+    host = "".join(c if c.isalnum() else "_" for c in socket.gethostname())[:32]
+    return f"{host}.{os.getpid()}.{secrets.token_hex(6)}"
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusal to write ``path`` into ours.
+
+    Raises:
+        DiskFull: no space, or the quota is used up.
+        UsageError: no permission, or there is no such folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskFull(f"no space left to write {path}", "make room, or write to another disk") from error
+        if error.errno in _FORBIDDEN:
+            raise UsageError(f"no permission to write {path}", "choose another place") from error
+        if error.errno in _NO_FOLDER:
+            raise UsageError(f"{path} cannot be written: {error.strerror}", "make its folder, or choose another name") from error
+        raise
+
+
+def sync(path: Path) -> None:
+    """Force a file's bytes to disk, so that a name never stands for a file that a crash emptied."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside ``path`` to write to; moved onto ``path`` at the end, removed on any error.
+
+    Raises:
+        DiskFull, UsageError: as `write_errors`.
+    """
+    beside = path.with_name(f".{path.name[:64]}.{unique_suffix()}.tmp")
+    try:
+        with write_errors(path):
+            yield beside
+            sync(beside)
+            beside.replace(path)
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
