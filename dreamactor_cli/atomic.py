@@ -59,6 +59,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         DiskFull, UsageError: as `write_errors`.
     """
+    if not path.name:
+        raise UsageError(f"{path} cannot be written: it is a folder", "name a file")
     beside = path.with_name(f".{path.name[:64]}.{unique_suffix()}.tmp")
     try:
         with write_errors(path):

@@ -29,7 +29,7 @@ Layout = Mapping[str, tuple[DTypeLike, tuple[int, ...]]]  # dtype and shape by n
 
 MAX_HEADER = 1 << 20  # bytes; ours take a few thousand
 BLOCK = 1 << 20  # bytes that are copied or hashed at a time
-DTYPES = {"I64": np.dtype("<i8"), "F32": np.dtype("<f4"), "U8": np.dtype("u1")}
+DTYPES: Mapping[str, np.dtype[np.generic]] = {"I64": np.dtype("<i8"), "F32": np.dtype("<f4"), "U8": np.dtype("u1")}
 CHECKSUM = "data_sha256"  # metadata: sha256 of everything behind the header
 
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
@@ -206,18 +206,16 @@ class TensorWriter:
 
 def _header(arrays: Layout, metadata: Mapping[str, str]) -> tuple[bytes, dict[str, Entry]]:
     """The JSON of a file, and its arrays with offsets behind the header."""
-    described: dict[str, tuple[np.dtype[np.generic], tuple[int, ...]]] = {
-        name: (np.dtype(dtype).newbyteorder("<"), shape) for name, (dtype, shape) in arrays.items()
-    }
+    described = {name: Entry(np.dtype(dtype).newbyteorder("<"), shape, 0) for name, (dtype, shape) in arrays.items()}
     entries: dict[str, Entry] = {}
     header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
     position = 0
     # The widest first, so that every array is aligned.
-    for name in sorted(described, key=lambda name: (-described[name][0].itemsize, name)):
-        dtype, shape = described[name]
-        entry = entries[name] = Entry(dtype, shape, position)
+    for name in sorted(described, key=lambda name: (-described[name].dtype.itemsize, name)):
+        entry = entries[name] = described[name]._replace(offset=position)
         position += entry.nbytes
-        header[name] = {"dtype": _NAMES[dtype], "shape": list(shape), "data_offsets": [entry.offset, position]}
+        offsets = [entry.offset, position]
+        header[name] = {"dtype": _NAMES[entry.dtype], "shape": list(entry.shape), "data_offsets": offsets}
     text = json.dumps(header, separators=(",", ":")).encode()
     return text + b" " * (-len(text) % 8), entries
 
