@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 from dreamactor_cli import head_space
 from dreamactor_cli.contracts import BLENDSHAPES
+from dreamactor_cli.controls.blendshape_measure import measure
+
+__all__ = ["basis", "close_eyes", "displacement", "index", "measure"]
 
 Array = NDArray[np.floating]
 
@@ -33,7 +36,7 @@ SKIN_FOLLOWS = (0.55, 0.15)  # of the lid's way, in the rows beyond it
 
 
 @cache
-def _basis() -> Array:
+def basis() -> Array:
     """Displacement at weight 1, inter-ocular units, (52, 478, 3)."""
     from safetensors.numpy import load_file
 
@@ -57,7 +60,7 @@ def displacement(weights: Array) -> Array:
         because the unit is the same; the lids are the exception (see `close_eyes`).
     """
     clean = np.nan_to_num(np.asarray(weights, np.float64), nan=0.0, posinf=1.0, neginf=0.0)
-    return np.tensordot(clean, _basis(), axes=1)
+    return np.tensordot(clean, basis(), axes=1)
 
 
 def close_eyes(identity: Array) -> Array:
