@@ -1,0 +1,102 @@
+"""``dreamactor animate``: a picture moves by a video, a controls file or a built-in motion."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from dreamactor_cli.commands import options as o
+from dreamactor_cli.commands.common import seconds
+from dreamactor_cli.console import Console
+from dreamactor_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from dreamactor_cli.contracts import Job, RenderResult
+
+
+def animate(
+    context: typer.Context,
+    source: o.Source,
+    driving: o.Driving,
+    output: o.Output = None,
+    preset: o.PresetName = "default",
+    start: o.Start = None,
+    duration: o.Duration = None,
+    subject: o.Subject = None,
+    region: o.Region = None,
+    motion: o.MotionMode = None,
+    anchor: o.Anchor = None,
+    expression_scale: o.ExpressionScale = None,
+    smoothing: o.Smoothing = None,
+    renderer: o.Renderer = None,
+    size: o.Size = None,
+    fps: o.Fps = None,
+    background: o.Background = None,
+    mouth: o.Mouth = None,
+    relight: o.Relight = None,
+    crf: o.Crf = None,
+    side_by_side: o.SideBySide = False,
+    seed: o.Seed = 0,
+    device: o.Device = "auto",
+    workers: o.Workers = None,
+    overwrite: o.Overwrite = False,
+) -> None:
+    """Animate a picture of a person by the motion of a video."""
+    from dreamactor_cli.contracts import Job
+    from dreamactor_cli.presets import load_preset, merge
+
+    if device not in ("auto", "cpu"):
+        raise UsageError(f"--device {device} is not there: this release renders on the CPU", "leave --device out")
+    overrides = {
+        "renderer": renderer, "size": size, "fps": fps, "region": region, "motion": motion, "anchor": anchor,
+        "expression_scale": expression_scale, "smoothing": smoothing, "background": background, "mouth": mouth,
+        "relight": relight, "crf": crf,
+    }  # fmt: skip
+    name = f"{source[0].stem}_{_driver_name(driving)}"
+    job = Job(
+        id=name,
+        references=tuple(source),
+        driving=driving,
+        output=output or Path(f"{name}.mp4"),
+        preset=merge(load_preset(preset), overrides),
+        seed=seed,
+        start=seconds("--start", start) or Fraction(0),
+        duration=seconds("--duration", duration),
+        subject=subject,
+        side_by_side=side_by_side,
+        overwrite=overwrite,
+    )
+    run(context.obj, job, workers=workers)
+
+
+def run(console: Console, job: Job, *, workers: int | None = None) -> RenderResult:
+    """Run one job, show its progress and tell its result."""
+    from dreamactor_cli.pipeline import run_job
+
+    with console.progress() as on_progress:
+        result = run_job(job, cache=console.cache(), on_progress=on_progress, workers=workers)
+    for warning in result.warnings:
+        console.warn(warning)
+    if result.status == "skipped":
+        console.note(f"{result.output} is this very result already; --overwrite makes it again")
+    else:
+        total = sum(result.seconds.values())
+        spent = ", ".join(f"{stage} {took:.1f} s" for stage, took in result.seconds.items())
+        console.note(f"{result.frames} frames in {total:.1f} s ({spent})")
+    console.result(str(result.output), record(result))
+    return result
+
+
+def record(result: RenderResult) -> dict[str, object]:
+    """A result as what ``--json`` prints."""
+    from dataclasses import asdict
+
+    return {**asdict(result), "output": str(result.output), "seconds": dict(result.seconds)}
+
+
+def _driver_name(driving: str) -> str:
+    name = driving.removeprefix("motion:")
+    return Path(name).name.removesuffix(".controls.safetensors").rsplit(".", 1)[0] or "motion"

@@ -1,0 +1,89 @@
+"""The options of a render, one name for the command line, the manifest's column and the preset's field.
+
+Nothing is checked here: `presets.merge` does that for every source of values. "Not given" is None.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Source = Annotated[
+    list[Path],
+    typer.Option(
+        "--source",
+        "-s",
+        metavar="IMAGE",
+        show_default=False,
+        help="The picture to animate; again for more views of the same person.",
+    ),
+]
+Driving = Annotated[
+    str,
+    typer.Option(
+        "--driving",
+        "-d",
+        metavar="VIDEO|CONTROLS|motion:NAME",
+        show_default=False,
+        help="Whose motion: a video, a file of `dreamactor extract`, or a built-in motion.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="OUT",
+        help=".mp4 .webm .mov .gif, a folder or name_%05d.png [default: <image>_<driver>.mp4 here].",
+    ),
+]
+PresetName = Annotated[str, typer.Option("--preset", metavar="NAME", help="See `dreamactor presets list`.")]
+Renderer = Annotated[str | None, typer.Option("--renderer", metavar="NAME", help="What draws the frames.")]
+Size = Annotated[str | None, typer.Option("--size", metavar="WxH|source", help="Size of the result, px.")]
+Fps = Annotated[str | None, typer.Option("--fps", metavar="N|N/D|source", help="Frames a second of the result.")]
+Background = Annotated[
+    str | None,
+    typer.Option("--background", metavar="keep|driving|#rrggbb|FILE|transparent", help="What is behind the person."),
+]
+Mouth = Annotated[
+    str | None,
+    typer.Option(
+        "--mouth",
+        metavar="procedural|driver",
+        help="Inside of an open mouth: the reference's teeth or drawn ones, or the driver's pixels.",
+    ),
+]
+Relight = Annotated[
+    bool | None,
+    typer.Option("--relight/--no-relight", help="Take over the driver's wrinkles and shades."),
+]
+SideBySide = Annotated[bool, typer.Option("--side-by-side", help="Show reference, driver and result in one picture.")]
+Crf = Annotated[int | None, typer.Option("--crf", metavar="0-51", help="Quality of the encoder; 0 loses nothing.")]
+Region = Annotated[
+    str | None,
+    typer.Option("--region", metavar="LIST", help="What moves: all, or some of face,head,mouth,eyes,body,hands."),
+]
+ExpressionScale = Annotated[float | None, typer.Option("--expression-scale", metavar="X", help="Factor on the expression.")]
+MotionMode = Annotated[
+    str | None,
+    typer.Option(
+        "--motion", metavar="relative|absolute", help="Move by what changes in the driver, or take its poses as they are."
+    ),
+]
+Anchor = Annotated[
+    str | None,
+    typer.Option("--anchor", metavar="first|neutral", help="The driver's frame that stands for the picture."),
+]
+Smoothing = Annotated[str | None, typer.Option("--smoothing", metavar="N|off", help="Odd number of frames to smooth over.")]
+Start = Annotated[str | None, typer.Option("--start", metavar="TIME", help="Begin here: seconds, or minutes:seconds.")]
+Duration = Annotated[str | None, typer.Option("--duration", metavar="TIME", help="How long; to the end if not given.")]
+Subject = Annotated[
+    int | None,
+    typer.Option("--subject", min=1, metavar="N", help="Follow the N-th person from the left."),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of whatever is random.")]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="Where to render: auto or cpu.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, metavar="N", help="Processes [default: one a core].")]
