@@ -1,16 +1,219 @@
-"""Frames of a video."""
+"""Frames of a video, exact to the frame and to the colour.
+
+Why PyAV and not decord, which was measured here (FFmpeg 8 against the FFmpeg 4.1 of 2018 that decord 0.6 carries): on
+intact files both give the same bytes and the same number of frames, and both seek exactly; but decord ignores the
+rotation of phones, hands out damaged pictures without a word, raises at a moment that depends on its threads when a packet
+is broken (so the same input would not give the same frames), and spends about twice the processor time a frame.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dreamactor_cli.contracts import U8
-from dreamactor_cli.media.probe import VideoInfo
+from dreamactor_cli.errors import UnreadableInput
+from dreamactor_cli.media.container import main_video, opened
+from dreamactor_cli.media.probe import VideoInfo, orientation, probe
+from dreamactor_cli.media.timeline import Timeline, timeline_of
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+MAX_KEYFRAMES_BACK = 8
 
 
 def read_frames(
     path: Path, start: int = 0, stop: int | None = None, *, info: VideoInfo | None = None, accurate: bool = True
-) -> Iterator[U8]:
-    """Yield frames start..stop-1, each RGB (H, W, 3), upright."""
-    raise NotImplementedError
+) -> FrameReader:
+    """Frames start..stop-1 of a video's timeline, upright, RGB.
+
+    Frame k has the same bytes whatever the start. A stretch that is damaged repeats the last good frame;
+    `FrameReader.repeated` counts them.
+
+    Args:
+        path: a video.
+        start: first frame.
+        stop: one past the last frame; None is to the end.
+        info: of an earlier `probe`, to save another.
+        accurate: True converts colours without loss of grey levels and with chroma interpolated; False takes the fast way,
+            which is three times as fast and about one level darker, good enough for trackers.
+
+    Returns:
+        An iterator of (H, W, 3).
+
+    Raises:
+        UnreadableInput: nothing in it can be decoded.
+        NoStream: sound only.
+    """
+    return FrameReader(Path(path), start, stop, info or probe(path), accurate)
+
+
+class FrameReader(Iterator[U8]):
+    """Iterator over frames, (H, W, 3) each; also a context manager that closes the file early.
+
+    Attributes:
+        repeated: frames so far that show an earlier picture because their own is damaged.
+    """
+
+    def __init__(self, path: Path, start: int, stop: int | None, info: VideoInfo, accurate: bool) -> None:
+        self.repeated = 0
+        self._path = path
+        self._timeline = timeline_of(path)
+        end = info.num_frames if stop is None else min(stop, info.num_frames)
+        self._wanted = self._timeline.pictures[max(start, 0) : max(end, 0)]
+        self._convert = Converter(info, accurate)
+        self._frames = self._read()
+
+    def __next__(self) -> U8:
+        return next(self._frames)
+
+    def __enter__(self) -> FrameReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._frames.close()
+
+    def _read(self) -> Iterator[U8]:  # a generator, so that leaving it closes the file
+        if not len(self._wanted):
+            return
+        with opened(self._path) as container:
+            pictures, shown = self._position(container, int(self._wanted[0]))
+            last: tuple[int, U8] | None = None
+            for stamp in self._wanted.tolist():
+                newer = pictures.up_to(stamp)
+                shown = newer or shown
+                if shown[0] != stamp:
+                    self.repeated += 1
+                if last is None or last[0] != shown[0]:
+                    last = (shown[0], self._convert(shown[1]))
+                    yield last[1]
+                else:
+                    last = (last[0], last[1].copy())  # the one before is the caller's now
+                    yield last[1]
+
+    def _position(self, container: InputContainer, stamp: int) -> tuple[Pictures, tuple[int, VideoFrame]]:
+        """Start decoding so that the last good picture at or before ``stamp`` is known.
+
+        Goes back over damaged groups of pictures; where nothing before is good, the first good one stands in.
+        """
+        stream = main_video(container)
+        assert stream is not None
+        before = self._timeline.keyframes[self._timeline.keyframes <= stamp]
+        for key in before[::-1][:MAX_KEYFRAMES_BACK].tolist():
+            pictures = Pictures(container, stream, self._timeline, key)
+            shown = pictures.up_to(stamp)
+            if shown is not None:
+                return pictures, shown
+        pictures = Pictures(container, stream, self._timeline, None)
+        shown = pictures.up_to(stamp) or pictures.first()
+        if shown is None:
+            raise UnreadableInput(f"no picture in {self._path} can be decoded", "it is damaged: copy or download it again")
+        return pictures, shown
+
+
+class Pictures:
+    """The good pictures of a stream in the order of time, from a keyframe on.
+
+    Args:
+        key: time stamp of a keyframe; None is the beginning of the file.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream, timeline: Timeline, key: int | None) -> None:
+        stream.thread_type = "NONE"  # the callers run one process a core
+        at = key if key is not None and not timeline.ordinal else int(timeline.keyframes[0]) if not timeline.ordinal else 0
+        container.seek(at, stream=stream)
+        self._source = self._decode(container, stream, timeline.ordinal, key)
+        self._ahead: tuple[int, VideoFrame] | None = None
+
+    def up_to(self, stamp: int) -> tuple[int, VideoFrame] | None:
+        """Decode up to ``stamp``; the last good picture on the way, None if there was none."""
+        good: tuple[int, VideoFrame] | None = None
+        while True:
+            picture = self._ahead or next(self._source, None)
+            self._ahead = None
+            if picture is None:
+                return good
+            if picture[0] > stamp:
+                self._ahead = picture
+                return good
+            if not picture[1].is_corrupt:
+                good = picture
+            if picture[0] == stamp:
+                return good
+
+    def first(self) -> tuple[int, VideoFrame] | None:
+        """The next good picture; it stays where it is."""
+        while True:
+            picture = self._ahead or next(self._source, None)
+            if picture is None or not picture[1].is_corrupt:
+                self._ahead = picture
+                return picture
+            self._ahead = None
+
+    @staticmethod
+    def _decode(
+        container: InputContainer, stream: VideoStream, ordinal: bool, key: int | None
+    ) -> Iterator[tuple[int, VideoFrame]]:
+        import av
+
+        count = 0
+        try:
+            for packet in container.demux(stream):
+                try:
+                    frames = packet.decode()
+                except av.error.FFmpegError:
+                    continue
+                for frame in frames:
+                    stamp = count if ordinal else frame.pts
+                    count += 1
+                    if stamp is None or (key is not None and stamp < key):
+                        continue  # before a keyframe lie pictures that need what came before it
+                    yield stamp, frame  # type: ignore[misc]
+        except av.error.FFmpegError:
+            return
+
+
+class Converter:
+    """Turns decoded pictures into upright RGB arrays.
+
+    Matrix and range are taken as tagged; an untagged picture is BT.601 of limited range, as FFmpeg has it.
+    """
+
+    def __init__(self, info: VideoInfo, accurate: bool) -> None:
+        from av.video.reformatter import Interpolation, VideoReformatter
+
+        swapped = info.rotation in (90, 270)
+        self._size = (info.height, info.width) if swapped else (info.width, info.height)
+        self._reformatter = VideoReformatter()
+        self._flags = Interpolation.BILINEAR
+        if accurate:
+            exact = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+            self._flags = Interpolation.BICUBIC | exact
+        self._matrix: NDArray[np.int64] | None = None
+
+    def __call__(self, frame: VideoFrame) -> U8:
+        """(H, W, 3), a fresh array."""
+        if self._matrix is None:
+            self._matrix = orientation(frame)
+        width, height = self._size
+        rgb = self._reformatter.reformat(frame, width, height, "rgb24", interpolation=self._flags, threads=1).to_ndarray()
+        return turn(rgb, self._matrix)
+
+
+def turn(picture: U8, matrix: NDArray[np.int64]) -> U8:
+    """Apply an orientation (see `probe.orientation`) to a picture, (H, W, C)."""
+    if matrix[0, 0] == 0:
+        picture = picture.transpose(1, 0, 2)
+    across, down = matrix.sum(0)
+    return np.ascontiguousarray(picture[:: int(down), :: int(across)])
