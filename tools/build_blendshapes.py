@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -54,7 +55,7 @@ def plate() -> Array:
     n = len(MESH)
     weights = np.zeros((n, n))
     for a, b in head_space.triangles()[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2):
-        weights[a, b] = weights[b, a] = 1 / max(np.linalg.norm(MESH[a] - MESH[b]), 0.03)
+        weights[a, b] = weights[b, a] = 1 / max(float(np.linalg.norm(MESH[a] - MESH[b])), 0.03)
     laplacian = np.diag(weights.sum(1)) - weights
     bending = laplacian / weights.sum(1, keepdims=True)
     return bending.T @ bending + STIFFNESS * laplacian / weights.sum(1).mean()
@@ -90,19 +91,27 @@ def two_sided(handles: Handles) -> Handles:
     return handles | {int(MIRROR[v]): (-x if MIRROR[v] != v else x, y, z) for v, (x, y, z) in handles.items()}
 
 
-def lips(field: Callable[[float, float, bool], tuple[float, float, float]]) -> Handles:
-    """Displacement of all lip landmarks.
+class Place(NamedTuple):
+    """Where on the lips a landmark lies.
 
-    Args:
-        field: of the place along the lip (-1 picture's left corner, 1 right corner), the depth (0 outer, 1 inner border), and
-            whether it is the lower lip.
+    Attributes:
+        t: along the lip, -1 at the picture's left corner (the person's right one), 1 at the other.
+        depth: 0 at the outer, 1 at the inner border.
+        low: on the lower lip.
     """
+
+    t: float
+    depth: float
+    low: bool
+
+
+def lips(field: Callable[[Place], tuple[float, float, float]]) -> Handles:
+    """Displacement of all lip landmarks by a formula of their place."""
     out = {}
-    for lower, rings in ((False, UPPER_LIP), (True, LOWER_LIP)):
+    for low, rings in ((False, UPPER_LIP), (True, LOWER_LIP)):
         for k, ring in enumerate(rings):
             for column, v in enumerate(ring):
-                t = (column - 4) / 5 if lower else (column - 5) / 5
-                out[v] = field(t, k / 3, lower)
+                out[v] = field(Place((column - (4 if low else 5)) / 5, k / 3, low))
     return out
 
 
@@ -116,10 +125,15 @@ def hump(t: float, center: float, width: float) -> float:
     return float(np.exp(-(((t - center) / width) ** 2)) * (1 - t**4))
 
 
+def arch(t: float) -> float:
+    """1 in the middle of the lip, 0 at the corners."""
+    return 1 - t * t
+
+
 def jaw_field() -> Array:
     """How much each landmark goes with the jaw, (478,): 1 at the chin, 0 at ears and upper face."""
-    ones = dict.fromkeys(CHIN + (200, 201, 421, 208, 428, 18, 83, 313), (1.0, 0, 0))
-    handles = ones | lips(lambda t, r, low: ((1.05 - 0.72 * abs(t) ** 1.8 if low else -0.03 + 0.4 * t**6), 0, 0))
+    ones = dict.fromkeys((*CHIN, 200, 201, 421, 208, 428, 18, 83, 313), (1.0, 0, 0))
+    handles = ones | lips(lambda p: ((1.05 - 0.72 * abs(p.t) ** 1.8 if p.low else -0.03 + 0.4 * p.t**6), 0, 0))
     edge = {176: 0.97, 149: 0.86, 150: 0.7, 136: 0.46, 172: 0.28, 58: 0.13, 132: 0.04}
     handles |= {v: (w, 0, 0) for a, w in edge.items() for v in (a, int(MIRROR[a]))}
     return spread(handles, MOUTH_REST)[:, 0]
@@ -149,7 +163,7 @@ def mouth_close(opened: Array) -> Array:
             partner, inner = UPPER_LIP[k][column + 1], (UPPER_LIP[3][column + 1], LOWER_LIP[3][column])
             gap = opened[inner[1]] - opened[inner[0]]
             handles[v], handles[partner] = tuple(-0.8 * gap), tuple(0.2 * gap)
-    rest = MOUTH_REST + CHIN + (200, 201, 421)
+    rest = (*MOUTH_REST, *CHIN, 200, 201, 421)
     for corner in (61, 76, 62, 78, 291, 306, 292, 308):
         handles[corner] = (0.0, 0.0, 0.0)
     return spread(handles, rest)
@@ -157,7 +171,7 @@ def mouth_close(opened: Array) -> Array:
 
 def smile() -> Array:
     """Corner out, up and back around the teeth; cheek lifted and pushed forward; nasolabial fold deepened."""
-    handles = lips(lambda t, r, low: (0.15 * side(t, 1.7), -0.12 * side(t, 2.2), 0.125 * side(t, 2.0)))
+    handles = lips(lambda p: (0.15 * side(p.t, 1.7), -0.12 * side(p.t, 2.2), 0.125 * side(p.t, 2.0)))
     handles |= {
         287: (0.11, -0.1, 0.12), 432: (0.07, -0.075, 0.1), 436: (0.075, -0.075, 0.08), 426: (0.055, -0.055, 0.045),
         425: (0.045, -0.06, -0.005), 280: (0.03, -0.055, -0.02), 330: (0.015, -0.045, -0.01), 347: (0, -0.03, -0.005),
@@ -170,24 +184,24 @@ def smile() -> Array:
 def mouth_corner_shapes() -> dict[str, Array]:
     """Movements of the person's left corner of the mouth."""
     chin_rest = MOUTH_REST + CHIN
-    frown = lips(lambda t, r, low: (0.01 * side(t, 2), 0.1 * side(t, 3.2), 0.03 * side(t, 3)))
+    frown = lips(lambda p: (0.01 * side(p.t, 2), 0.1 * side(p.t, 3.2), 0.03 * side(p.t, 3)))
     frown |= {287: (0.02, 0.085, 0.03), 422: (0.01, 0.06, 0.02), 432: (0.01, 0.06, 0.02), 200: (0, -0.015, 0)}
-    stretch = lips(lambda t, r, low: (0.13 * side(t, 1.8), 0.035 * side(t, 3), 0.08 * side(t, 2)))
+    stretch = lips(lambda p: (0.13 * side(p.t, 1.8), 0.035 * side(p.t, 3), 0.08 * side(p.t, 2)))
     stretch |= {287: (0.1, 0.035, 0.07), 432: (0.08, 0.03, 0.06), 434: (0.06, 0.03, 0.05), 426: (0.03, 0.01, 0.02)}
-    dimple = lips(lambda t, r, low: (0.07 * side(t, 2.5), -0.015 * side(t, 3), 0.07 * side(t, 2.5)))
+    dimple = lips(lambda p: (0.07 * side(p.t, 2.5), -0.015 * side(p.t, 3), 0.07 * side(p.t, 2.5)))
     dimple |= {287: (0.06, -0.015, 0.075), 432: (0.035, -0.01, 0.04)}
-    press = lips(lambda t, r, low: (0, (-0.035 if low else 0.03) * (1 - r) * side(t, 1), 0.015 * side(t, 1)))
-    upper = lips(lambda t, r, low: (0, 0 if low else -0.1 * hump(t, 0.42, 0.45), 0))
+    press = lips(lambda p: (0, (-0.035 if p.low else 0.03) * (1 - p.depth) * side(p.t, 1), 0.015 * side(p.t, 1)))
+    upper = lips(lambda p: (0, 0 if p.low else -0.1 * hump(p.t, 0.42, 0.45), 0))
     upper |= {327: (0.015, -0.03, 0), 426: (0.01, -0.06, 0), 391: (0, -0.07, 0), 425: (0, -0.03, -0.01)}
-    lower = lips(lambda t, r, low: (0, (0.12 - 0.01 * r) * hump(t, 0.36, 0.5) if low else 0, 0))
+    lower = lips(lambda p: (0, (0.12 - 0.01 * p.depth) * hump(p.t, 0.36, 0.5) if p.low else 0, 0))
     lower |= {406: (0.01, 0.075, 0), 313: (0, 0.06, 0), 418: (0.01, 0.04, 0), 421: (0, 0.025, 0)}
-    sideways = lips(lambda t, r, low: (0.1, -0.012 * t, 0.04 * t))
+    sideways = lips(lambda p: (0.1, -0.012 * p.t, 0.04 * p.t))
     sideways |= {287: (0.09, -0.01, 0.04), 57: (0.09, 0.01, -0.03), 200: (0.03, 0, 0), 164: (0.035, 0, 0)}
     return {
-        "mouthSmile": smile(), "mouthFrown": spread(frown, MOUTH_REST + (152, 175)),
+        "mouthSmile": smile(), "mouthFrown": spread(frown, (*MOUTH_REST, 152, 175)),
         "mouthStretch": spread(stretch, chin_rest), "mouthDimple": spread(dimple, chin_rest),
         "mouthPress": spread(press, chin_rest), "mouthUpperUp": spread(upper, chin_rest),
-        "mouthLowerDown": spread(lower, MOUTH_REST + (152, 175)), "mouthL": spread(sideways, MOUTH_REST + (152, 175)),
+        "mouthLowerDown": spread(lower, (*MOUTH_REST, 152, 175)), "mouthL": spread(sideways, (*MOUTH_REST, 152, 175)),
     }  # fmt: skip
 
 
@@ -196,22 +210,22 @@ def mouth_middle_shapes() -> dict[str, Array]:
     rest = MOUTH_REST + CHIN
     opened = jaw_open()
     jaw = jaw_field()[:, None]
-    pucker = lips(lambda t, r, low: (-0.135 * t, (0.03 if low else -0.025) * (1 - r) * (1 - t * t), -0.085))
+    pucker = lips(lambda p: (-0.135 * p.t, (0.03 if p.low else -0.025) * (1 - p.depth) * arch(p.t), -0.085))
     pucker |= two_sided({287: (-0.08, 0, -0.06), 436: (-0.05, 0, -0.035), 200: (0, -0.01, -0.02), 164: (0, -0.01, -0.03)})
-    funnel = lips(lambda t, r, low: (-0.1 * t, ((0.085 if low else -0.06) - 0.0 * r) * (1 - t * t), -0.1))
+    funnel = lips(lambda p: (-0.1 * p.t, (0.085 if p.low else -0.06) * arch(p.t), -0.1))
     funnel |= two_sided({287: (-0.06, 0, -0.06), 436: (-0.03, 0, -0.03), 164: (0, -0.02, -0.04), 18: (0, 0.03, -0.04)})
-    roll_up = lips(lambda t, r, low: (0, 0, 0) if low else (0, 0.045 * (1 - r) * (1 - t**4), 0.035 * (1 - t**4)))
-    roll_low = lips(lambda t, r, low: (0, -0.06 * (1 - r) * (1 - t**4), 0.035 * (1 - t**4)) if low else (0, 0, 0))
-    shrug_up = lips(lambda t, r, low: (0, -0.04 * (1 - t**4), -0.015 * (1 - t * t)) if not low else (0, 0, 0))
-    shrug_low = lips(lambda t, r, low: (0, -0.05 * (1 - 0.4 * r) * (1 - t * t), -0.04 * (1 - t * t)) if low else (0, 0, 0))
+    roll_up = lips(lambda p: (0, 0, 0) if p.low else (0, 0.045 * (1 - p.depth) * (1 - p.t**4), 0.035 * (1 - p.t**4)))
+    roll_low = lips(lambda p: (0, -0.06 * (1 - p.depth) * (1 - p.t**4), 0.035 * (1 - p.t**4)) if p.low else (0, 0, 0))
+    shrug_up = lips(lambda p: (0, -0.04 * (1 - p.t**4), -0.015 * arch(p.t)) if not p.low else (0, 0, 0))
+    shrug_low = lips(lambda p: (0, (0.02 * p.depth - 0.05) * arch(p.t), -0.04 * arch(p.t)) if p.low else (0, 0, 0))
     shrug_low |= {18: (0, -0.05, -0.02), 200: (0, -0.045, -0.01), 199: (0, -0.03, 0)}
-    puff = lips(lambda t, r, low: (0, 0, 0.01))
+    puff = dict.fromkeys(LIPS, (0.0, 0.0, 0.01))
     puff |= two_sided({427: (0.1, 0, -0.08), 434: (0.1, 0.01, -0.08), 436: (0.05, 0, -0.05), 416: (0.11, 0, -0.06)})
     return {
         "jawOpen": opened, "mouthClose": mouth_close(opened), "jawForward": jaw * [0, 0.0, -0.12],
         "jawL": jaw * [0.12, 0, 0], "mouthPucker": spread(pucker, rest), "mouthFunnel": spread(funnel, rest),
         "mouthRollUpper": spread(roll_up, rest), "mouthRollLower": spread(roll_low, rest),
-        "mouthShrugUpper": spread(shrug_up, rest), "mouthShrugLower": spread(shrug_low, MOUTH_REST + (152,)),
+        "mouthShrugUpper": spread(shrug_up, rest), "mouthShrugLower": spread(shrug_low, (*MOUTH_REST, 152)),
         "cheekPuff": spread(puff, rest),
     }  # fmt: skip
 
@@ -238,7 +252,7 @@ def upper_face_shapes() -> dict[str, Array]:
         450: (0, -0.03, 0), 449: (0, -0.03, 0), 451: (0, -0.025, 0), 448: (0, -0.02, 0), 374: (0, -0.015, 0),
         380: (0, -0.012, 0), 373: (0, -0.013, 0),
     }, (*LIPS, *CHIN, *OVAL_ABOVE_EARS, *NOSE_RIDGE, *np.flatnonzero(MESH[:, 1] < 0.0)))  # fmt: skip
-    upper_lip = lips(lambda t, r, low: (0, 0 if low else -0.045 * hump(t, 0.3, 0.4), 0))
+    upper_lip = lips(lambda p: (0, 0 if p.low else -0.045 * hump(p.t, 0.3, 0.4), 0))
     sneer = spread(upper_lip | {
         327: (0.01, -0.05, 0), 294: (0.015, -0.06, 0), 278: (0.012, -0.05, 0), 358: (0.012, -0.05, 0), 429: (0, -0.035, 0),
         420: (0, -0.03, 0), 426: (0.01, -0.05, 0), 425: (0, -0.03, -0.01), 330: (0, -0.02, 0), 417: (0, 0.012, 0),

@@ -32,11 +32,13 @@ QUADRATIC, LINEAR = 0.6, 0.6
 
 # A real closed eye keeps about a fifth of the lid gap in the mesh; up to the middle the mesh is right.
 BLINK_SEEN, BLINK_MEANT = (0.0, 0.4, 0.78), (0.0, 0.4, 1.0)
+LID_HIDES_IRIS = (0.3, 0.6)  # of the open gap: between them the iris fades out
 LID_GAP_RANGE = (0.10, 0.24)  # of open eyes, inter-ocular units; an identity with closed eyes is taken as the lower one
 
 X, Y, Z = 0, 1, 2
 NOSE = (2, 94, 4)  # what the mouth is measured from
 EYE_CORNERS = (362, 263)
+IRIS_CENTER = (473,)
 UPPER_LID, LOWER_LID = (385, 386, 387), (380, 374, 373)
 
 
@@ -65,7 +67,7 @@ LEFT = (
     Distance(Y, (405, 321), NOSE), Distance(Y, (269, 270), NOSE), Distance(Y, (269,), (0,)), Distance(Y, (405,), (17,)),
     Distance(Y, (280, 330), EYE_CORNERS, 0.8), Distance(Y, (327, 294), (4, 1), 1.2), Distance(X, (327, 294), (4, 1), 0.7),
     Distance(Y, (285, 336), EYE_CORNERS), Distance(X, (285, 336), (168, 9)), Distance(Y, (282, 334), EYE_CORNERS),
-    Distance(Y, (276, 300, 283), EYE_CORNERS), Distance(X, (473,), EYE_CORNERS, 1.2), Distance(Y, (473,), EYE_CORNERS),
+    Distance(Y, (276, 300, 283), EYE_CORNERS), Distance(X, IRIS_CENTER, EYE_CORNERS, 1.2), Distance(Y, IRIS_CENTER, EYE_CORNERS),
 )  # fmt: skip
 LID_WAYS = (Distance(Y, UPPER_LID, EYE_CORNERS, 1.5), Distance(Y, LOWER_LID, EYE_CORNERS, 1.5))
 
@@ -109,7 +111,7 @@ def _system() -> _System:
     trust = np.array([d.weight for d in _distances()]) / NOISE
     response = _take(basis()).T * trust[:, None]
     cost = np.array([next((c for stem, c in RARE.items() if name.startswith(stem)), 1.0) for name in BLENDSHAPES])
-    return _System(response, response.T @ response + np.diag(QUADRATIC * cost), LINEAR * cost)
+    return _System(response, response.T @ response + QUADRATIC * cost * np.eye(len(cost)), LINEAR * cost)
 
 
 def _solve(right: Array) -> Array:
@@ -122,6 +124,16 @@ def _solve(right: Array) -> Array:
             step = (right[:, i] - weights @ gram[:, i]) / gram[i, i]
             weights[:, i] = np.clip(weights[:, i] + step, 0.0, 1.0)
     return weights
+
+
+def _fade_hidden_irises(moved: Array) -> None:
+    """Scale the ways of the irises (in place) by how open the lids are: behind a closed lid the mesh only guesses."""
+    gaps = _lid_gap(head_space.template())
+    for side, place in enumerate((len(MIDDLE), len(MIDDLE) + len(LEFT))):
+        upper, lower = moved[:, 2 * side - 4], moved[:, 2 * side - 3]
+        part = 1.0 + (lower - upper) / gaps[side]
+        iris = [place + k for k, d in enumerate(LEFT) if d.of == IRIS_CENTER]
+        moved[:, iris] *= np.interp(part, LID_HIDES_IRIS, (0.0, 1.0))[:, None]
 
 
 def measure(canonical: Array, identity: Array) -> NDArray[np.float32]:
@@ -143,6 +155,7 @@ def measure(canonical: Array, identity: Array) -> NDArray[np.float32]:
     opened = np.clip(own, *LID_GAP_RANGE)
     moved[:, [-4, -2]] += np.maximum(opened - own, 0.0)
     moved[:, -4:] *= np.repeat(_lid_gap(head_space.template()) / opened, 2)
+    _fade_hidden_irises(moved)
     system = _system()
     trust = np.array([d.weight for d in _distances()]) / NOISE
     weights = _solve((moved * trust) @ system.response - system.linear)
