@@ -32,8 +32,8 @@ $(STAMP): requirements.lock pyproject.toml Makefile
 		"$(PYTHON)" -m venv --clear "$(VENV)" || { \
 			echo "dreamactor: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }; fi
 	@echo "Installing into $(VENV), about 3 minutes the first time"
-	@$(PIP) install --quiet $(TORCH)
-	@$(PIP) install --quiet --no-deps -r requirements.lock
+	@$(PIP) install --quiet --no-compile $(TORCH)
+	@$(PIP) install --quiet --no-compile --no-deps -r requirements.lock
 	@$(PIP) install --quiet --no-deps -e .
 	@touch "$@"
 

@@ -16,6 +16,8 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from dreamactor_cli.arkit import BLENDSHAPES as BLENDSHAPES
+
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
@@ -24,19 +26,6 @@ JobKind = Literal["animate", "lipsync"]
 Status = Literal["ok", "failed", "skipped"]
 
 REGIONS = ("all", "face", "head", "mouth", "eyes", "body", "hands")
-
-# The 52 ARKit blendshapes in Apple's alphabetical order.
-BLENDSHAPES = (
-    "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff",
-    "cheekSquintLeft", "cheekSquintRight", "eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight",
-    "eyeLookInLeft", "eyeLookInRight", "eyeLookOutLeft", "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight",
-    "eyeSquintLeft", "eyeSquintRight", "eyeWideLeft", "eyeWideRight", "jawForward", "jawLeft", "jawOpen", "jawRight",
-    "mouthClose", "mouthDimpleLeft", "mouthDimpleRight", "mouthFrownLeft", "mouthFrownRight", "mouthFunnel", "mouthLeft",
-    "mouthLowerDownLeft", "mouthLowerDownRight", "mouthPressLeft", "mouthPressRight", "mouthPucker", "mouthRight",
-    "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthSmileLeft", "mouthSmileRight",
-    "mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight", "noseSneerLeft", "noseSneerRight",
-    "tongueOut",
-)  # fmt: skip
 
 
 class _Signal:
@@ -56,7 +45,7 @@ class _Signal:
             label = f"{type(self).__name__}.{name}"
             if not isinstance(array, np.ndarray):
                 raise TypeError(f"{label} must be an array, not {type(array).__name__}")
-            want = np.dtype(self.DTYPES.get(name, np.float32))
+            want: np.dtype[np.generic] = np.dtype(self.DTYPES.get(name, np.float32))
             if array.dtype != want:
                 raise TypeError(f"{label} must be {want}, not {array.dtype}")
             if array.ndim != len(shape):
