@@ -61,7 +61,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     if not path.name:
         raise UsageError(f"{path} cannot be written: it is a folder", "name a file")
-    beside = path.with_name(f".{path.name[:64]}.{unique_suffix()}.tmp")
+    beside = path.with_name(f".{path.name[:32]}.{unique_suffix()}.tmp")
     try:
         with write_errors(path):
             yield beside
