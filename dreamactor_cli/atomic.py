@@ -24,8 +24,12 @@ def unique_suffix() -> str:
 
 
 @contextmanager
-def write_errors(path: Path) -> Iterator[None]:
+def write_errors(path: Path, elsewhere: str = "choose another place") -> Iterator[None]:
     """Turn the operating system's refusal to write ``path`` into ours.
+
+    Args:
+        path: what the user asked for, whatever temporary file it is written through.
+        elsewhere: how the user names another place.
 
     Raises:
         DiskFull: no space, or the quota is used up.
@@ -35,11 +39,11 @@ def write_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise DiskFull(f"no space left to write {path}", "make room, or write to another disk") from error
+            raise DiskFull(f"no space left to write {path}", f"make room, or {elsewhere}") from error
         if error.errno in _FORBIDDEN:
-            raise UsageError(f"no permission to write {path}", "choose another place") from error
+            raise UsageError(f"no permission to write {path}", elsewhere) from error
         if error.errno in _NO_FOLDER:
-            raise UsageError(f"{path} cannot be written: {error.strerror}", "make its folder, or choose another name") from error
+            raise UsageError(f"{path} cannot be written: {error.strerror}", f"make its folder, or {elsewhere}") from error
         raise
 
 

@@ -29,6 +29,7 @@ from .atomic import sync, unique_suffix, write_errors
 
 ENVIRONMENT = "DREAMACTOR_CACHE"
 
+_ELSEWHERE = f"name another place for the cache with --cache-dir or {ENVIRONMENT}"
 _BLOCK = 1 << 20  # bytes
 _STALE = 24 * 3600.0  # seconds without a change after which scratch counts as abandoned
 _YOUNG = 60.0  # seconds for which `gc` leaves an entry to who has just made or read it
@@ -129,7 +130,7 @@ class Cache:
         shard = self._shard(key)
         beside = shard / f".{key}.{unique_suffix()}.tmp"
         try:
-            with write_errors(self.root):
+            with write_errors(self.root, _ELSEWHERE):
                 shard.mkdir(parents=True, exist_ok=True)
                 write(beside)
                 sync(beside)
@@ -146,7 +147,7 @@ class Cache:
     def scratch(self) -> Iterator[Path]:
         """A folder for temporary files on the cache's file system, removed on exit."""
         folder = self.root / "scratch" / unique_suffix()
-        with write_errors(self.root):
+        with write_errors(self.root, _ELSEWHERE):
             folder.mkdir(parents=True)
         try:
             yield folder

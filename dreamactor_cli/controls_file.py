@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -86,9 +87,9 @@ def write_signal(
             for name, array in arrays.items():
                 writer.put(name, array)
     elif kind == MATTE:
-        _join_mattes(path, [TensorFile(part) for part in source], metadata)
+        _join_mattes(path, source, metadata)
     else:
-        _join_parts(path, kind, [TensorFile(part) for part in source], metadata)
+        _join_parts(path, kind, source, metadata)
 
 
 def write_controls(path: Path, stream: ControlStream) -> None:
@@ -128,6 +129,8 @@ def write_controls(path: Path, stream: ControlStream) -> None:
 def is_controls_file(path: Path) -> bool:
     """Whether a file says of itself that it holds controls; `StoredControls.read` finds out whether it does."""
     try:
+        if not path.is_file():  # a named pipe would be waited for
+            return False
         with path.open("rb") as file:
             head = file.read(1 << 16)
     except (OSError, ValueError):
@@ -142,6 +145,7 @@ class StoredControls:
         num_frames, fps, width, height: of the clip.
         signals: their kinds; ``matte`` among them if it is there.
         metadata: of the file that was read first.
+        matte: reader of the masks, if they are there.
     """
 
     def __init__(self, files: Mapping[str, TensorFile]) -> None:
@@ -150,8 +154,9 @@ class StoredControls:
             raise UsageError("there are no signals to read", "name one: --signals face,head,body,hands")
         clips = [_clip(file) for file in files.values()]
         clip = clips[0]
+        self.matte = MatteReader(files[MATTE]) if MATTE in files else None
         for kind, file in files.items():
-            frames = MatteReader(file).num_frames if kind == MATTE else _frames_in(kind, file)
+            frames = self.matte.num_frames if self.matte and kind == MATTE else _frames_in(kind, file)
             if frames != _clip(file).num_frames or _clip(file)[:5] != clip[:5]:
                 raise InputRefused(f"{file.path}: the signal {kind!r} is not of the same clip as the others", _HINT)
         self._files = dict(files)
@@ -224,11 +229,6 @@ class StoredControls:
         """The same clip with those of the named signals that are there, for who does not need to read the others."""
         return StoredControls({kind: file for kind, file in self._files.items() if kind in kinds})
 
-    @property
-    def matte(self) -> MatteReader | None:
-        """The matte, if it is there."""
-        return MatteReader(self._files[MATTE]) if MATTE in self._files else None
-
     def matte_arrays(self) -> TensorFile | None:
         """The file that holds the matte, if it is there, to copy it as it is."""
         return self._files.get(MATTE)
@@ -266,45 +266,56 @@ def _frames_of(kind: str, layout: Layout) -> int:
     return layout[f"{kind}.{field}"][1][0]
 
 
-def _join_parts(path: Path, kind: str, parts: Sequence[TensorFile], metadata: Mapping[str, str] | None) -> None:
+def _join_parts(path: Path, kind: str, parts: Sequence[Path], metadata: Mapping[str, str] | None) -> None:
     if not parts:
         raise ValueError(f"{kind!r} needs at least one part")
-    starts = [0]
-    for part in parts:
-        starts.append(starts[-1] + _frames_in(kind, part))
-    layout: dict[str, tuple[np.dtype[np.generic], tuple[int, ...]]] = {}
     whole = {f"{kind}.{field}" for field, shape in SIGNALS[kind].SHAPES.items() if shape[0] != "T"}
-    for name in _names_of(kind):
-        entry = parts[0].entries[name]
-        layout[name] = (entry.dtype, entry.shape if name in whole else (starts[-1], *entry.shape[1:]))
-    for name in whole:
-        first = parts[0].read(name)
-        if any(not np.array_equal(first, part.read(name)) for part in parts[1:]):
-            raise ValueError(f"{name} is not the same in all parts")
-    with TensorWriter(path, layout, _complete(metadata, starts[-1])) as writer:
-        for name in layout:
-            for part, start in zip(parts, starts):
-                if name not in whole:
-                    writer.copy(name, part, row=start)
-                elif start == 0:
-                    writer.put(name, part.read(name))
+    layout: dict[str, tuple[np.dtype[np.generic], tuple[int, ...]]] = {}
+    fixed: dict[str, Array] = {}
+    frames = 0
+    for part in _open_each(parts):
+        frames += _frames_in(kind, part)
+        for name in whole:
+            if not np.array_equal(fixed.setdefault(name, part.read(name)), part.read(name)):
+                raise ValueError(f"{name} is not the same in all parts")
+        layout = {name: (part.entries[name].dtype, part.entries[name].shape) for name in _names_of(kind)}
+    layout = {name: (dtype, shape if name in whole else (frames, *shape[1:])) for name, (dtype, shape) in layout.items()}
+    with TensorWriter(path, layout, _complete(metadata, frames)) as writer:
+        for name, values in fixed.items():
+            writer.put(name, values)
+        start = 0
+        for part in _open_each(parts):
+            for name in layout.keys() - whole:
+                writer.copy(name, part, row=start)
+            start += _frames_in(kind, part)
 
 
-def _join_mattes(path: Path, parts: Sequence[TensorFile], metadata: Mapping[str, str] | None) -> None:
-    readers = [MatteReader(part) for part in parts]
-    if len({(reader.width, reader.height) for reader in readers}) != 1:
-        raise ValueError("mattes need parts of one size")
+def _join_mattes(path: Path, parts: Sequence[Path], metadata: Mapping[str, str] | None) -> None:
     png, offsets = _matte_names()
-    frames = sum(reader.num_frames for reader in readers)
-    size = sum(part.entries[png].shape[0] for part in parts)
+    frames = size = 0
+    sides = set()
+    for part in _open_each(parts):
+        reader = MatteReader(part)
+        sides.add((reader.width, reader.height))
+        frames += reader.num_frames
+        size += part.entries[png].shape[0]
+    if len(sides) != 1:
+        raise ValueError("a matte needs parts of one size")
     layout: Layout = {png: (np.uint8, (size,)), offsets: (np.int64, (frames + 1,))}
     with TensorWriter(path, layout, _complete(metadata, frames)) as writer:
         frame = byte = 0
-        for part, reader in zip(parts, readers, strict=True):
+        for part in _open_each(parts):
             writer.copy(png, part, row=byte)
             writer.put(offsets, part.read(offsets).astype(np.int64) + byte, row=frame)  # its first is the last one's end
-            frame += reader.num_frames
+            frame += part.entries[offsets].shape[0] - 1
             byte += part.entries[png].shape[0]
+
+
+def _open_each(paths: Sequence[Path]) -> Iterator[TensorFile]:
+    """One file after the other: a long clip has more parts than a process may hold open."""
+    for path in paths:
+        with closing(TensorFile(path)) as file:
+            yield file
 
 
 def _complete(metadata: Mapping[str, str] | None, frames: int) -> dict[str, str]:

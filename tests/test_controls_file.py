@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+import resource
 import struct
 import subprocess
 import sys
@@ -149,6 +150,30 @@ def test_parts_are_joined(tmp_path: Path, kind: str) -> None:
     assert_same(StoredControls.open({kind: tmp_path / "joined"}).window(0, T), clip(**{kind: signal}))
 
 
+def test_more_parts_than_files_may_be_open(tmp_path: Path) -> None:
+    signals, masks = random_signals(80), random_masks(80)
+    for frame in range(80):
+        write_signal(tmp_path / f"face{frame}", "face", signals["face"].window(frame, frame + 1))
+        write_signal(tmp_path / f"matte{frame}", "matte", masks[frame : frame + 1])
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 10, limits[1]))
+    try:
+        for kind in ("face", "matte"):
+            write_signal(tmp_path / kind, kind, [tmp_path / f"{kind}{frame}" for frame in range(80)], META)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    stored = StoredControls.open({"face": tmp_path / "face", "matte": tmp_path / "matte"})
+    assert_same(stored.window(0, 80), clip(80, face=signals["face"]))
+    np.testing.assert_array_equal(stored.matte.window(0, 80), masks)
+
+
+def test_mattes_of_two_sizes_do_not_fit(tmp_path: Path) -> None:
+    write_signal(tmp_path / "one", "matte", np.zeros((2, 8, 8), np.uint8))
+    write_signal(tmp_path / "two", "matte", np.zeros((2, 9, 8), np.uint8))
+    with pytest.raises(ValueError, match="one size"):
+        write_signal(tmp_path / "joined", "matte", [tmp_path / "one", tmp_path / "two"], META)
+
+
 def test_parts_with_another_identity_do_not_fit(tmp_path: Path) -> None:
     write_signal(tmp_path / "one", "face", random_signals(3, seed=1)["face"])
     write_signal(tmp_path / "two", "face", random_signals(3, seed=2)["face"])
@@ -259,7 +284,8 @@ def test_is_controls_file_goes_by_content(tmp_path: Path, portable: Path) -> Non
     save_file({"face.landmarks": np.zeros((3, 478, 3), np.float32)}, tmp_path / "foreign.safetensors")
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "text.controls.safetensors").write_text('{"format":"dreamactor-controls"}')
-    for name in ("foreign.safetensors", "empty", "text.controls.safetensors", "missing", "."):
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("foreign.safetensors", "empty", "text.controls.safetensors", "missing", ".", "pipe"):
         assert not is_controls_file(tmp_path / name)
 
 
