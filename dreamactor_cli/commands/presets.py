@@ -30,13 +30,17 @@ def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A render preset, or motion:NAME.", show_default=False)],
 ) -> None:
     """Show what a preset sets, or the curves of a motion."""
+    from dreamactor_cli import nearest
     from dreamactor_cli.motion import motion_names
     from dreamactor_cli.presets import load_preset, preset_description, preset_fields, preset_names
 
     bare = name.removeprefix("motion:")
-    if name.startswith("motion:") or (bare in motion_names() and bare not in preset_names()):
+    if bare in motion_names() and name not in preset_names():
         _show_motion(context, bare)
         return
+    if name not in preset_names() and not name.endswith(".toml"):
+        known = [*preset_names(), *(f"motion:{motion}" for motion in motion_names()), *motion_names()]
+        raise UsageError(f"there is no preset {name!r}", nearest.hint(name, known, "`dreamactor presets list`"))
     preset = load_preset(name)
     defaults = preset_fields(load_preset("default"))
     context.obj.detail("* marks what differs from the default")
@@ -46,12 +50,7 @@ def show(
 
 
 def _show_motion(context: typer.Context, name: str) -> None:
-    from dreamactor_cli import nearest
-    from dreamactor_cli.motion import motion_names
     from dreamactor_cli.resources import presets_dir
 
-    path = presets_dir() / "motion" / f"{name}.toml"
-    if name not in motion_names():
-        raise UsageError(f"there is no motion {name!r}", nearest.hint(name, motion_names()))
-    text = path.read_text("utf-8")
+    text = (presets_dir() / "motion" / f"{name}.toml").read_text("utf-8")
     context.obj.result(text.rstrip(), {"kind": "motion", "name": name, "toml": text})
