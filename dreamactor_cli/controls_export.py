@@ -162,7 +162,7 @@ def write_bvh(path: Path, stream: ControlStream) -> None:
             angles = np.unwrap(angles, axis=0, period=360.0)[0 if last is None else 1 :]
             last = angles[-1]
             for position, turns in zip(points["Hips"], angles, strict=True):
-                file.write(" ".join(f"{value + 0.0:.4f}" for value in (*position, *turns.reshape(-1))) + "\n")
+                file.write(" ".join(_number(value) for value in (*position, *turns.reshape(-1))) + "\n")
 
 
 def _points(window: Controls) -> dict[str, Array]:
@@ -194,7 +194,7 @@ def _bone_lengths(stream: ControlStream, path: Path) -> dict[str, float]:
 
 def _hierarchy(name: str, lengths: dict[str, float], depth: int) -> Iterator[str]:
     bone, tab = _BY_NAME[name], "\t" * depth
-    offset = " ".join(f"{lengths[name] * axis + 0.0:.4f}" for axis in bone.rest)
+    offset = " ".join(_number(lengths[name] * axis) for axis in bone.rest)
     children = [child.name for child in _BONES if child.parent == name]
     title = f"ROOT {name}" if not depth else f"JOINT {name}" if children else "End Site"
     yield f"{tab}{title}\n{tab}{{\n{tab}\tOFFSET {offset}\n"
@@ -204,6 +204,10 @@ def _hierarchy(name: str, lengths: dict[str, float], depth: int) -> Iterator[str
     for child in children:
         yield from _hierarchy(child, lengths, depth + 1)
     yield f"{tab}}}\n"
+
+
+def _number(value: float) -> str:
+    return f"{round(float(value), 4) + 0.0:.4f}"  # without the sign of a zero
 
 
 def _local_rotations(points: dict[str, Array]) -> list[Array]:
