@@ -43,7 +43,7 @@ def _controls(score: float) -> Controls:
 
 def _near(pixel: U8, colour: tuple[int, int, int]) -> bool:
     """The colour, but for the smoothing of edges."""
-    return bool(np.abs(pixel.astype(int) - colour).max() <= 30)
+    return bool(np.abs(pixel.astype(int) - colour).max() <= 60)
 
 
 def test_signals_are_drawn_where_they_are_and_nowhere_else() -> None:
