@@ -8,7 +8,7 @@ is broken (so the same input would not give the same frames), and spends about t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +23,12 @@ from dreamactor_cli.media.timeline import Timeline, timeline_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.filter import Graph
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+ACCURATE = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # FFmpeg's default loses two grey levels a round trip
+FAST = "bilinear"
 MAX_KEYFRAMES_BACK = 8
 
 
@@ -69,7 +72,7 @@ class FrameReader(Iterator[U8]):
         end = info.num_frames if stop is None else min(stop, info.num_frames)
         self._wanted = self._timeline.pictures[max(start, 0) : max(end, 0)]
         self._convert = Converter(info, accurate)
-        self._frames = self._read()
+        self._frames: Generator[U8, None, None] = self._read()
 
     def __next__(self) -> U8:
         return next(self._frames)
@@ -84,7 +87,7 @@ class FrameReader(Iterator[U8]):
         """Close the file."""
         self._frames.close()
 
-    def _read(self) -> Iterator[U8]:  # a generator, so that leaving it closes the file
+    def _read(self) -> Generator[U8, None, None]:  # a generator, so that leaving it closes the file
         if not len(self._wanted):
             return
         with opened(self._path) as container:
@@ -185,30 +188,45 @@ class Pictures:
 
 
 class Converter:
-    """Turns decoded pictures into upright RGB arrays.
+    """Turns decoded pictures into upright RGB arrays with FFmpeg's scaler.
 
-    Matrix and range are taken as tagged; an untagged picture is BT.601 of limited range, as FFmpeg has it.
+    Matrix, range and chroma position are taken as tagged; an untagged picture is BT.601 of limited range, as FFmpeg has it.
+    A filter graph, because PyAV's own reformatter ignores the chroma position (1.4 dB on a photograph).
     """
 
     def __init__(self, info: VideoInfo, accurate: bool) -> None:
-        from av.video.reformatter import Interpolation, VideoReformatter
-
         swapped = info.rotation in (90, 270)
         self._size = (info.height, info.width) if swapped else (info.width, info.height)
-        self._reformatter = VideoReformatter()
-        self._flags = Interpolation.BILINEAR
-        if accurate:
-            exact = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-            self._flags = Interpolation.BICUBIC | exact
+        self._flags = ACCURATE if accurate else FAST
+        self._layout: tuple[object, ...] = ()
+        self._graph: Graph | None = None
         self._matrix: NDArray[np.int64] | None = None
 
     def __call__(self, frame: VideoFrame) -> U8:
         """(H, W, 3), a fresh array."""
         if self._matrix is None:
             self._matrix = orientation(frame)
-        width, height = self._size
-        rgb = self._reformatter.reformat(frame, width, height, "rgb24", interpolation=self._flags, threads=1).to_ndarray()
-        return turn(rgb, self._matrix)
+        layout = (frame.width, frame.height, frame.format.name, int(frame.colorspace), int(frame.color_range))
+        if self._graph is None or layout != self._layout:  # a stream may change its size on the way
+            self._graph, self._layout = self._build(layout), layout
+        self._graph.push(frame)
+        return turn(self._graph.pull().to_ndarray(), self._matrix)  # type: ignore[union-attr]
+
+    def _build(self, layout: tuple[object, ...]) -> Graph:
+        from av.filter import Graph
+
+        width, height, pixel_format, matrix, value_range = layout
+        graph = Graph()
+        graph.threads = 1
+        source = graph.add(
+            "buffer",
+            f"video_size={width}x{height}:pix_fmt={pixel_format}:time_base=1/1000:pixel_aspect=1/1"
+            f":colorspace={matrix}:range={value_range}",
+        )
+        scale = graph.add("scale", f"{self._size[0]}:{self._size[1]}:flags={self._flags}")
+        graph.link_nodes(source, scale, graph.add("format", "rgb24"), graph.add("buffersink"))
+        graph.configure()
+        return graph
 
 
 def turn(picture: U8, matrix: NDArray[np.int64]) -> U8:
