@@ -25,7 +25,7 @@ NOISE = 0.015  # of a distance, inter-ocular units
 # Cost of using a blendshape: what is common explains a distance before what is rare.
 RARE = {
     "mouthDimple": 4.0, "mouthPress": 3.0, "mouthRoll": 4.0, "mouthShrug": 5.0, "mouthStretch": 3.0, "mouthClose": 2.5,
-    "noseSneer": 2.5, "cheekSquint": 2.5, "eyeSquint": 1.5, "mouthFunnel": 1.5, "mouthFrown": 1.2, "mouthUpperUp": 1.5,
+    "noseSneer": 2.5, "cheekSquint": 2.5, "eyeSquint": 1.2, "mouthFunnel": 1.5, "mouthFrown": 1.2, "mouthUpperUp": 1.5,
     "mouthLowerDown": 1.5, "eyeWide": 1.2,
 }  # fmt: skip
 QUADRATIC, LINEAR = 0.6, 0.6
