@@ -1,0 +1,159 @@
+"""One job, from files to a file: reference and controls -> retarget -> renderer -> encoder -> sidecar."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from fractions import Fraction
+from itertools import count
+
+from dreamactor_cli import __version__, compose, sidecar
+from dreamactor_cli.cache import Cache
+from dreamactor_cli.contracts import U8, Job, Reference, Renderer, RenderResult, RenderSettings
+from dreamactor_cli.driving import Driver, load_driver
+from dreamactor_cli.errors import UsageError
+from dreamactor_cli.media import AudioSource, VideoWriter
+from dreamactor_cli.reference import load_reference
+from dreamactor_cli.renderers import load_renderer
+from dreamactor_cli.retarget.transfer import RetargetedStream
+
+Progress = Callable[[str, int, int], None]  # stage, done, total
+
+
+def run_job(job: Job, *, cache: Cache, on_progress: Progress | None = None, workers: int | None = None) -> RenderResult:
+    """Render one job.
+
+    Args:
+        on_progress: called with the stage (``extract`` or ``render``), what is done and the total, in frames.
+        workers: processes for extraction; None is one a core.
+
+    Returns:
+        The result; its status is ``skipped`` if the output is already there with this fingerprint.
+
+    Raises:
+        DreamActorError: whatever went wrong; nothing half-written stays.
+    """
+    tell = on_progress or (lambda stage, done, total: None)
+    clock = _Clock()
+    with closing(load_renderer(job.preset.renderer)) as renderer:
+        description = sidecar.describe(job, renderer.spec)
+        done = _already_there(job, sidecar.fingerprint(description))
+        if done is not None:
+            return done
+        with clock("reference"):
+            loaded = load_reference(job.references, size=job.preset.size, cache=cache)
+        with clock("extract"):
+            signals = _needed_signals(job, renderer)
+            driver = load_driver(
+                job, signals=signals, cache=cache, workers=workers, on_progress=lambda done, total: tell("extract", done, total)
+            )
+        with clock("render"):
+            frames, warnings = _render(job, renderer, loaded.reference, driver, tell)
+    result = RenderResult(
+        id=job.id, status="ok", output=job.output, sha256=sidecar.output_sha256(job.output), frames=frames,
+        seconds=clock.seconds, cache_hits=loaded.cache_hits + driver.cache_hits,
+        warnings=(*loaded.warnings, *driver.warnings, *warnings, *_damage(cache)),
+    )  # fmt: skip
+    sidecar.write_sidecar(job, description, result)
+    return result
+
+
+def _already_there(job: Job, wanted: str) -> RenderResult | None:
+    """The result of an earlier run of this very job; None if there is no output yet.
+
+    Raises:
+        UsageError: another output is there and may not be overwritten.
+    """
+    exists = job.output.is_file() or bool(sidecar.sequence_files(job.output))
+    if not exists or job.overwrite:
+        return None
+    if sidecar.is_done(job.output, wanted):
+        return RenderResult(id=job.id, status="skipped", output=job.output, sha256=sidecar.output_sha256(job.output))
+    raise UsageError(f"{job.output} is already there", "choose another name with -o, or allow it with --overwrite")
+
+
+def _needed_signals(job: Job, renderer: Renderer) -> tuple[str, ...]:
+    """Signals of the driver that this job needs; those that carry the driver's pixels only where they are asked for."""
+    wants_pixels = job.preset.mouth == "driver" or job.preset.relight
+    return (*renderer.spec.needs, "appearance") if wants_pixels else renderer.spec.needs
+
+
+def _render(
+    job: Job, renderer: Renderer, reference: Reference, driver: Driver, tell: Progress
+) -> tuple[int, tuple[str, ...]]:
+    """Draw and encode all frames; how many there were, and what the encoder has to say."""
+    height, width = reference.images.shape[1:3]
+    preset = job.preset
+    fps = driver.controls.fps if preset.fps == "source" else Fraction(preset.fps)
+    controls = RetargetedStream(reference.controls, driver.controls, preset, fps)
+    alpha = compose.needs_alpha(preset.background)
+    settings = RenderSettings(width=width, height=height, preset=preset, seed=job.seed, alpha=alpha)
+    frames = _frames(job, renderer, reference, controls, driver, settings)
+    first = next(frames)
+    writer = VideoWriter(
+        job.output, width=first.shape[1], height=first.shape[0], fps=fps, crf=preset.crf, alpha=first.shape[2] == 4,
+        audio=_sound(job, driver), metadata=_metadata(job), overwrite=True,
+    )  # fmt: skip
+    with closing(frames), writer:
+        writer.write(first)
+        for index in count(1):
+            tell("render", index, controls.num_frames)
+            frame = next(frames, None)
+            if frame is None:
+                break
+            writer.write(frame)
+    return controls.num_frames, writer.warnings
+
+
+def _frames(
+    job: Job, renderer: Renderer, reference: Reference, controls: RetargetedStream, driver: Driver, settings: RenderSettings
+) -> Iterator[U8]:
+    """Finished frames, (H, W, 3) or (H, W, 4), one by one."""
+    under = compose.backgrounds(job.preset.background, driver, controls.fps, settings.width, settings.height)
+    left = compose.driving_frames(driver, controls.fps) if job.side_by_side and driver.video is not None else None
+    for block in renderer.render(reference, controls, settings):
+        for drawn in block:
+            frame = compose.lay_over(drawn, next(under)) if under is not None else drawn
+            if job.side_by_side:
+                panels = [reference.images[0], *([next(left)] if left is not None else []), frame[..., :3]]
+                frame = compose.beside(panels)
+            yield frame
+
+
+def _sound(job: Job, driver: Driver) -> AudioSource | None:
+    """The driver's sound, if it has any."""
+    if driver.video is None or driver.video.audio_codec is None:
+        return None
+    start = Fraction(driver.first_frame) / driver.video.fps
+    return AudioSource(driver.video.path, start=start, duration=driver.controls.num_frames / driver.controls.fps)
+
+
+def _metadata(job: Job) -> dict[str, str]:
+    """What the container says of itself."""
+    driver = (job.driving or "").rpartition("/")[2]
+    return {
+        "comment": f"Synthetic video, made by dreamactor {__version__} from {job.references[0].name} and {driver}",
+        "encoder_tool": f"dreamactor {__version__}",
+    }
+
+
+def _damage(cache: Cache) -> tuple[str, ...]:
+    """What was found damaged in the cache, and made again."""
+    count_ = len(cache.damaged)
+    return (f"{count_} damaged cache entries were found and made again",) if count_ else ()
+
+
+class _Clock:
+    """Seconds spent in each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began

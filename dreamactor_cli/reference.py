@@ -1,0 +1,130 @@
+"""From picture files to a `contracts.Reference`: loaded, analysed once (cached), and framed to the output's size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dreamactor_cli.cache import Cache
+from dreamactor_cli.contracts import F32, U8, Controls, Reference
+from dreamactor_cli.controls_file import StoredControls, stream_metadata, write_signal
+from dreamactor_cli.errors import InputRefused, NoPersonFound
+from dreamactor_cli.media import load_image, sha256_file
+from dreamactor_cli.retarget.framing import frame_reference, framed_size
+
+MIN_SIDE = 64  # px; below it no face can be told from noise
+ANALYSIS_VERSION = "1"
+STILL_FPS = Fraction(1)
+SIGNALS = ("face", "head", "body", "matte")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedReference:
+    """A reference, and what was noticed on the way.
+
+    Attributes:
+        cache_hits: signals that were read and not made.
+    """
+
+    reference: Reference
+    cache_hits: int
+    warnings: tuple[str, ...]
+
+
+def load_reference(paths: Sequence[Path], *, size: str, cache: Cache) -> LoadedReference:
+    """Load and analyse the pictures of one person; the first sets the size.
+
+    Args:
+        size: ``"source"`` or ``"WxH"``, px.
+
+    Raises:
+        UnreadableInput, UnsafeInput: a picture cannot be used.
+        InputRefused: it is too small.
+        NoPersonFound: it shows no face.
+    """
+    warnings: list[str] = []
+    framed: list[Reference] = []
+    hits = 0
+    width = height = 0
+    for path in paths:
+        loaded = load_image(path)
+        warnings += loaded.warnings
+        if min(loaded.rgb.shape[:2]) < MIN_SIDE:
+            high, wide = loaded.rgb.shape[:2]
+            raise InputRefused(f"{path} is only {wide}x{high} px", f"give a picture of at least {MIN_SIDE} px a side")
+        controls, matte, hit = _analyse(path, loaded.rgb, cache)
+        hits += hit
+        if not framed:
+            width, height = framed_size(size, loaded.rgb.shape[1], loaded.rgb.shape[0])
+        if loaded.alpha is not None:
+            matte = np.minimum(matte, loaded.alpha[None].astype(np.float32) / 255)
+        one = Reference(images=loaded.rgb[None], controls=controls, matte=matte)
+        framed.append(frame_reference(one, width, height))
+    return LoadedReference(reference=_stack(framed), cache_hits=hits, warnings=tuple(warnings))
+
+
+def _analyse(path: Path, image: U8, cache: Cache) -> tuple[Controls, F32, int]:
+    """Signals (T = 1) and matte (1, H, W) of a picture, and how many of them were in the cache."""
+    sha256 = sha256_file(path)
+    keys = {
+        name: cache.signal_key(
+            input_sha256=sha256, window="still", fps=STILL_FPS, extractor=name, version=ANALYSIS_VERSION, parameters={}
+        )
+        for name in SIGNALS
+    }
+    found = {name: cache.get(key) for name, key in keys.items()}
+    stored = {name: path for name, path in found.items() if path is not None}
+    if "matte" in stored and {"face", "head"} <= stored.keys():
+        controls = StoredControls.open({name: p for name, p in stored.items() if name != "matte"}).window(0, 1)
+        return controls, _read_matte(stored["matte"], image), len(stored)
+    from dreamactor_cli.controls.extract import image_controls
+
+    controls, matte = image_controls([image], names=[str(path)])
+    if controls.face is None or controls.head is None:
+        raise NoPersonFound(f"no face was found in {path}", "give a picture that shows the person's face")
+    metadata = stream_metadata(fps=STILL_FPS, width=controls.width, height=controls.height, source_sha256=sha256)
+    for name, signal in controls.signals().items():
+        if name in keys:
+            cache.put(keys[name], lambda to, name=name, signal=signal: write_signal(to, name, signal, metadata))  # type: ignore[misc]
+    levels = np.rint(matte * 255).astype(np.uint8)
+    cache.put(keys["matte"], lambda to: write_signal(to, "matte", levels, metadata))
+    # The same values as a later run reads from the cache: the same bytes come out.
+    return controls, levels.astype(np.float32) / 255, 0
+
+
+def _read_matte(path: Path, image: U8) -> F32:
+    reader = StoredControls.open({"matte": path}).matte
+    assert reader is not None  # it is the only signal in the file
+    matte = reader.window(0, 1)[0].astype(np.float32) / 255
+    if matte.shape != image.shape[:2]:
+        matte = np.asarray(cv2.resize(matte, image.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+    return matte[None]
+
+
+def _stack(parts: Sequence[Reference]) -> Reference:
+    """References of one picture each, all of one size, as one; the identity's controls stand first."""
+    if len(parts) == 1:
+        return parts[0]
+    shared = [name for name in parts[0].controls.signals() if all(name in p.controls.signals() for p in parts)]
+    first = parts[0].controls
+    joined = {}
+    for name in shared:
+        signals = [p.controls.signals()[name] for p in parts]
+        arrays = {}
+        for field, shape in signals[0].SHAPES.items():
+            values = [s.arrays()[field] for s in signals]
+            arrays[field] = np.concatenate(values) if shape[0] == "T" else values[0]
+        if name == "face":
+            # One identity for all views: what differs from it counts as expression.
+            own = np.stack([s.arrays()["identity"] + s.arrays()["expression"][0] for s in signals])
+            arrays["expression"] = (own - arrays["identity"]).astype(np.float32)
+        joined[name] = type(signals[0])(**arrays)
+    controls = Controls(num_frames=len(parts), fps=STILL_FPS, width=first.width, height=first.height, **joined)  # type: ignore[arg-type]
+    return Reference(
+        images=np.concatenate([p.images for p in parts]), controls=controls, matte=np.concatenate([p.matte for p in parts])
+    )

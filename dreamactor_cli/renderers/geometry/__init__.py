@@ -1,0 +1,1 @@
+"""The geometry renderer: CPU only, no weights, the embedded default."""

@@ -1,0 +1,124 @@
+"""The face layer: the mesh of the face with a soft rim, drawn over the person layer.
+
+Vertices follow the target landmarks exactly. Around the face oval stand two rims: the alpha falls from 1 on the oval to 0
+on the outer rim, so that the layer blends into hair, ears and neck.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamactor_cli import head_space
+from dreamactor_cli.renderers.geometry.raster import EMPTY, rasterize
+
+F32 = NDArray[np.float32]
+
+RIM_WIDTHS = (0.04, 0.10)  # inter-ocular units outwards from the oval
+RIM_DEPTHS = (0.05, 0.15)  # inter-ocular units away from the camera
+RIM_ALPHAS = (0.8, 0.0)
+MARGIN = 3  # px around the layer, for the soft edge
+
+
+def strip(contour: tuple[int, ...]) -> NDArray[np.int32]:
+    """Triangles (M, 3) that fill a closed contour of an even number of landmarks, from its first to its middle point."""
+    half = len(contour) // 2
+    upper = list(contour[: half + 1])
+    lower = [contour[0], *reversed(contour[half:])]
+    faces = []
+    for k in range(half):
+        faces += [(upper[k], upper[k + 1], lower[k]), (upper[k + 1], lower[k + 1], lower[k])]
+    return np.array([f for f in faces if len(set(f)) == 3], np.int32)
+
+
+def oriented(triangles: NDArray[np.int32], points: NDArray[np.floating]) -> NDArray[np.int32]:
+    """Triangles whose corners turn clockwise on screen, for the points (N, 2) given."""
+    a, b, c = (points[triangles[:, k], :2] for k in range(3))
+    area = (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]
+    out = triangles.copy()
+    out[area < 0] = out[area < 0][:, [0, 2, 1]]
+    return out
+
+
+class FaceMesh:
+    """Geometry of the face layer of one reference.
+
+    Args:
+        landmarks: of the reference, (478, 3) px.
+        scale: px per inter-ocular distance.
+        rotation: of the reference's head, (3, 3).
+    """
+
+    def __init__(self, landmarks: NDArray[np.float64], scale: float, rotation: NDArray[np.float64]) -> None:
+        oval = list(head_space.FACE_OVAL)
+        shape = head_space.template()
+        outward = shape[oval, :2] - shape[oval, :2].mean(0)
+        outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+        rims = [
+            np.concatenate([outward * width, np.full((len(oval), 1), depth)], 1)
+            for width, depth in zip(RIM_WIDTHS, RIM_DEPTHS, strict=True)
+        ]
+        self._rims = np.concatenate(rims)  # (2 * 36, 3), canonical offsets from the oval
+        self._oval = np.array(oval * len(rims))
+        self.triangles = self._all_triangles(len(oval))
+        source = self.vertices(landmarks, scale, rotation)
+        alphas = np.concatenate([np.ones(head_space.NUM_MESH), np.repeat(RIM_ALPHAS, len(oval))])
+        self._attributes = np.ascontiguousarray(np.column_stack([source[:, :2], alphas]), np.float32)
+
+    @staticmethod
+    def _all_triangles(count: int) -> NDArray[np.int32]:
+        """Face, fillings of eyes and mouth, and two rims; (M, 3), clockwise on the template."""
+        oval = np.array(head_space.FACE_OVAL)
+        rings = [oval, head_space.NUM_MESH + np.arange(count), head_space.NUM_MESH + count + np.arange(count)]
+        rim = []
+        for inner, outer in zip(rings, rings[1:], strict=False):
+            for k in range(count):
+                n = (k + 1) % count
+                rim += [(inner[k], outer[k], inner[n]), (outer[k], outer[n], inner[n])]
+        parts = [head_space.triangles(), np.array(rim, np.int32)]
+        parts += [strip(c) for c in (head_space.INNER_LIPS, head_space.EYE_LEFT, head_space.EYE_RIGHT)]
+        shape = head_space.template()
+        outward = shape[oval] - shape[oval].mean(0)
+        points = np.concatenate([shape[: head_space.NUM_MESH], shape[oval] + 0.1 * outward, shape[oval] + 0.2 * outward])
+        return oriented(np.concatenate(parts).astype(np.int32), points)
+
+    def vertices(
+        self, landmarks: NDArray[np.floating], scale: float, rotation: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """Vertices (540, 3) px of a face with landmarks (478, 3) px and a head pose."""
+        mesh = np.asarray(landmarks, np.float64)[: head_space.NUM_MESH]
+        return np.concatenate([mesh, mesh[self._oval] + scale * (self._rims @ np.asarray(rotation).T)])
+
+    def draw(self, vertices: NDArray[np.float64], width: int, height: int) -> tuple[slice, slice, F32, F32, F32] | None:
+        """Rasterise the layer.
+
+        Args:
+            vertices: (540, 3) px.
+            width, height: of the frame, px.
+
+        Returns:
+            Rows, columns, and over them the source positions x, y in px and alpha 0..1; None if off the frame.
+        """
+        low = np.floor(vertices[:, :2].min(0)).astype(int) - MARGIN
+        high = np.ceil(vertices[:, :2].max(0)).astype(int) + MARGIN + 1
+        x0, y0 = max(low[0], 0), max(low[1], 0)
+        x1, y1 = min(high[0], width), min(high[1], height)
+        if x1 - x0 < 2 or y1 - y0 < 2:
+            return None
+        out = np.full((3, y1 - y0, x1 - x0), EMPTY, np.float32)
+        out[2] = 0
+        depth = np.full(out.shape[1:], np.inf, np.float32)
+        points = np.ascontiguousarray(vertices[:, :2] - [x0, y0], np.float32)
+        z = np.ascontiguousarray(vertices[:, 2], np.float32)
+        rasterize(points, z, self._attributes, self.triangles, False, depth, out)
+        return slice(y0, y1), slice(x0, x1), *_soft_edge(out)
+
+
+def _soft_edge(out: F32) -> tuple[F32, F32, F32]:
+    """Soften the silhouette by a pixel, and continue the source positions under it."""
+    grow = np.ones((3, 3), np.uint8)
+    empty = out[0] <= EMPTY
+    x = np.where(empty, cv2.dilate(out[0], grow), out[0])
+    y = np.where(empty, cv2.dilate(out[1], grow), out[1])
+    return x, y, np.asarray(cv2.blur(out[2], (3, 3)), np.float32)

@@ -1,0 +1,135 @@
+"""Matting: cut a reference picture into the person's colours, an alpha, and a background plate.
+
+The composite ``alpha * color + (1 - alpha) * background`` equals the reference picture: at zero motion nothing may change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
+
+INPAINT_SIZE = 160  # px of the longer side at which holes are inpainted: what is missing is blurred anyway
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layers:
+    """A picture taken apart.
+
+    Attributes:
+        color: (H, W, 3), the person's colours, continued beyond the outline.
+        alpha: (H, W), 0..255.
+        background: (H, W, 3), the picture without the person.
+    """
+
+    color: U8
+    alpha: U8
+    background: U8
+
+
+def separate(image: U8, matte: F32, solid: U8) -> Layers:
+    """Cut a picture into layers.
+
+    Args:
+        image: (H, W, 3), RGB.
+        matte: (H, W), 0..1, a coarse segmentation.
+        solid: (H, W), 255 where the person is for certain (the face).
+    """
+    picture = image.astype(np.float32)
+    alpha = refine_matte(picture, matte, solid)
+    background = fill(image, dilate(alpha > 0.05, 0.03 * len(image)))
+    spread = spread_color(picture, alpha > 0.95)
+    alpha = recolor_matte(picture, alpha, spread, background)
+    a = alpha[..., None]
+    # F = (I - (1-a) B) / a takes the background's light out of hair and outline.
+    unmixed = np.clip((picture - (1 - a) * background) / np.maximum(a, 0.05), 0, 255)
+    color = np.where(a > 0.98, picture, np.where(a > 0.12, unmixed, spread))
+    # Where the matte is thin, the background plate takes what is missing to the picture.
+    rest = np.clip((picture - a * color) / np.maximum(1 - a, 0.05), 0, 255)
+    background = np.where((a > 0.004) & (a < 0.6), rest, background)
+    return Layers(color=_u8(color), alpha=_u8(alpha * 255), background=_u8(background))
+
+
+def refine_matte(picture: F32, matte: F32, solid: U8) -> F32:
+    """Snap a coarse matte (H, W) to the edges of the picture (guided filter), with the solid part at 1."""
+    radius = max(4, picture.shape[1] // 80)
+    alpha = guided_filter(picture.mean(2), matte, radius, (0.02 * 255) ** 2)
+    alpha = np.clip((alpha - 0.15) / 0.7, 0, 1)
+    return np.maximum(alpha, cv2.GaussianBlur(solid.astype(np.float32) / 255, (0, 0), 2))
+
+
+def guided_filter(guide: F32, values: F32, radius: int, epsilon: float) -> F32:
+    """Edge-preserving filter of values by a grey guide (He et al. 2010); all (H, W)."""
+    size = (2 * radius + 1, 2 * radius + 1)
+
+    def mean(x: F32) -> F32:
+        return np.asarray(cv2.boxFilter(x, -1, size, borderType=cv2.BORDER_REFLECT), np.float32)
+
+    mean_g, mean_v = mean(guide), mean(values)
+    slope = (mean(guide * values) - mean_g * mean_v) / (mean(guide * guide) - mean_g**2 + epsilon)
+    offset = mean_v - slope * mean_g
+    return mean(slope) * guide + mean(offset)
+
+
+def recolor_matte(picture: F32, alpha: F32, color: F32, background: F32) -> F32:
+    """Re-estimate alpha by colour where person and background differ and the background is calm."""
+    difference = color - background
+    contrast = (difference**2).sum(2)
+    by_color = np.clip(((picture - background) * difference).sum(2) / np.maximum(contrast, 1), 0, 1)
+    outside = (alpha < 0.02).astype(np.float32)
+    sigma = picture.shape[1] / 40
+    grey = picture.mean(2)
+    share = cv2.GaussianBlur(outside, (0, 0), sigma) + 1e-3
+    mean = cv2.GaussianBlur(grey * outside, (0, 0), sigma) / share
+    texture = np.sqrt(np.maximum(cv2.GaussianBlur(outside * (grey - mean) ** 2, (0, 0), sigma) / share, 0))
+    trust = np.clip((np.sqrt(contrast) - 25) / 40, 0, 1) * np.clip(1 - (texture - 4) / 10, 0, 1)
+    near = dilate(alpha > 0.05, 0.03 * len(picture)) > 0
+    core = cv2.erode((alpha > 0.9).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    trust[~near | core | (alpha >= 0.97)] = 0
+    trust = cv2.GaussianBlur(trust.astype(np.float32), (0, 0), 1.0)
+    return (alpha * (1 - trust) + by_color * trust).astype(np.float32)
+
+
+def spread_color(picture: F32, known: NDArray[np.bool_]) -> F32:
+    """Colours of the known pixels, continued outwards (H, W, 3)."""
+    weight = known.astype(np.float32)
+    out = picture.copy()
+    open_ = ~known
+    for sigma in (2, 4, 8, 16, 32):
+        color = cv2.GaussianBlur(picture * weight[..., None], (0, 0), sigma)
+        share = cv2.GaussianBlur(weight, (0, 0), sigma)
+        reached = open_ & (share > 0.02)
+        out[reached] = color[reached] / share[reached][:, None]
+        open_ &= ~reached
+    return out
+
+
+def fill(image: U8, hole: U8) -> F32:
+    """The picture (H, W, 3) with a hole (H, W) inpainted (Telea 2004) at small size, and a soft transition."""
+    height, width = hole.shape
+    scale = min(1.0, INPAINT_SIZE / max(height, width))
+    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    small_hole = (cv2.resize(hole, size, interpolation=cv2.INTER_AREA) > 0).astype(np.uint8)
+    small_hole = cv2.dilate(small_hole, np.ones((3, 3), np.uint8))
+    small = cv2.inpaint(cv2.resize(image, size, interpolation=cv2.INTER_AREA), small_hole, 5, cv2.INPAINT_TELEA)
+    smooth = cv2.GaussianBlur(small, (0, 0), 1.0)
+    plate = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    soft = cv2.GaussianBlur(dilate(hole > 0, 2).astype(np.float32), (0, 0), 1.5)
+    mask = np.clip(soft * 2 - 1, 0, 1)[..., None]
+    return plate * mask + image.astype(np.float32) * (1 - mask)
+
+
+def dilate(mask: NDArray[np.bool_], px: float) -> U8:
+    """Grow a mask (H, W) by a number of pixels; 0 or 1."""
+    size = 2 * max(1, round(px / 2)) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel), np.uint8)
+
+
+def _u8(values: F32) -> U8:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

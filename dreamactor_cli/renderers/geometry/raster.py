@@ -1,0 +1,89 @@
+"""Compiled kernels of the geometry renderer: a z-buffered triangle rasteriser and the layer compositing.
+
+The rasteriser writes, for each pixel, where in the reference picture its colour lies; `cv2.remap` then samples it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+EDGE_TOLERANCE = 1e-4  # barycentric: neighbours overlap by a hair, so that no pixel between them stays empty
+EMPTY = np.float32(-1e4)  # map value where no triangle lies
+
+
+@nb.njit(cache=True, nogil=True)
+def rasterize(
+    points: NDArray[np.float32],
+    depth: NDArray[np.float32],
+    attributes: NDArray[np.float32],
+    triangles: NDArray[np.int32],
+    keep_back: bool,
+    z_buffer: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Interpolate vertex attributes over triangles; the nearest triangle wins a pixel.
+
+    Args:
+        points: (N, 2), px of the buffers.
+        depth: (N,), larger is farther.
+        attributes: (N, K).
+        triangles: (M, 3); front faces turn clockwise on screen (positive area with y down).
+        keep_back: draw back faces too.
+        z_buffer: (H, W), read and written; fill it with infinity first.
+        out: (K, H, W), written.
+    """
+    height, width = z_buffer.shape
+    count = attributes.shape[1]
+    for m in range(triangles.shape[0]):
+        i, j, k = triangles[m, 0], triangles[m, 1], triangles[m, 2]
+        x0, y0 = points[i, 0], points[i, 1]
+        x1, y1 = points[j, 0], points[j, 1]
+        x2, y2 = points[k, 0], points[k, 1]
+        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if abs(area) < 1e-6 or (area < 0 and not keep_back):
+            continue
+        left = max(0, int(math.ceil(min(x0, x1, x2) - 0.01)))
+        right = min(width - 1, int(math.floor(max(x0, x1, x2) + 0.01)))
+        top = max(0, int(math.ceil(min(y0, y1, y2) - 0.01)))
+        bottom = min(height - 1, int(math.floor(max(y0, y1, y2) + 0.01)))
+        inverse = np.float32(1.0) / area
+        step_b = (y2 - y0) * inverse
+        step_c = (y0 - y1) * inverse
+        for y in range(top, bottom + 1):
+            b = ((left - x0) * (y2 - y0) - (x2 - x0) * (y - y0)) * inverse
+            c = ((x1 - x0) * (y - y0) - (left - x0) * (y1 - y0)) * inverse
+            for x in range(left, right + 1):
+                a = np.float32(1.0) - b - c
+                if a >= -EDGE_TOLERANCE and b >= -EDGE_TOLERANCE and c >= -EDGE_TOLERANCE:
+                    z = a * depth[i] + b * depth[j] + c * depth[k]
+                    if z < z_buffer[y, x]:
+                        z_buffer[y, x] = z
+                        for n in range(count):
+                            out[n, y, x] = a * attributes[i, n] + b * attributes[j, n] + c * attributes[k, n]
+                b += step_b
+                c += step_c
+
+
+@nb.njit(cache=True, nogil=True)
+def composite(
+    frame: NDArray[np.uint8],
+    color: NDArray[np.uint8],
+    alpha: NDArray[np.uint8],
+) -> None:
+    """Lay ``color`` (H, W, 3) over ``frame`` (H, W, 3) by ``alpha`` (H, W), in place."""
+    height, width = alpha.shape
+    for y in range(height):
+        for x in range(width):
+            a = np.int32(alpha[y, x])
+            if a == 255:
+                for n in range(3):
+                    frame[y, x, n] = color[y, x, n]
+            elif a > 0:
+                for n in range(3):
+                    below = np.int32(frame[y, x, n])
+                    mixed = below * 255 + a * (np.int32(color[y, x, n]) - below) + 127
+                    frame[y, x, n] = np.uint8(mixed // 255)

@@ -1,0 +1,150 @@
+"""The geometry renderer: a picture moved on the CPU, without weights, faster than real time.
+
+Order of a frame: background plate, person layer (hair, ears, neck, torso), face layer, mouth interior, eyes.
+Frames do not depend on each other, so that they are drawn by several threads; the kernels and OpenCV release the GIL.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamactor_cli import head_space
+from dreamactor_cli.contracts import Controls, ControlStream, Reference, RendererSpec, RenderSettings
+from dreamactor_cli.renderers.geometry.eyes import Eyes
+from dreamactor_cli.renderers.geometry.face_mesh import FaceMesh
+from dreamactor_cli.renderers.geometry.layers import fill, separate
+from dreamactor_cli.renderers.geometry.mouth import MouthInterior
+from dreamactor_cli.renderers.geometry.person_mesh import PersonMesh
+from dreamactor_cli.renderers.geometry.raster import composite
+from dreamactor_cli.renderers.geometry.sampling import Sampler
+
+U8 = NDArray[np.uint8]
+Array = NDArray[np.float64]
+
+WINDOW = 32  # frames of controls read at a time
+NECK_FILL = (0.45, 0.03)  # where the jaw is taken out of the person layer: below this canonical y, this far inside the oval
+
+
+class Actor:
+    """A reference made ready to move.
+
+    Args:
+        reference: as in `contracts.Reference`; the first picture counts.
+    """
+
+    def __init__(self, reference: Reference) -> None:
+        face, head = reference.controls.face, reference.controls.head
+        assert face is not None and head is not None  # spec.reference_needs
+        image = reference.images[0]
+        self.height, self.width = image.shape[:2]
+        pose = head_space.pose_of_sphere(head.center[:1], head.radius[:1], head.rotation[:1])
+        canonical = (face.identity + face.expression[0]).astype(np.float64)
+        landmarks = head_space.to_image(canonical, pose)[0]
+        scale, rotation = float(pose.scale[0]), pose.rotation[0]
+        layers = separate(image, reference.matte[0], _oval_mask(landmarks, self.width, self.height, 0.0))
+        neck = fill(layers.color, _jaw(canonical, pose, landmarks, self.width, self.height))
+        person = np.dstack([np.clip(np.rint(neck), 0, 255).astype(np.uint8), layers.alpha])
+        self.background = layers.background
+        self._person = Sampler(person)
+        self._face = Sampler(image)
+        self._person_mesh = PersonMesh(landmarks, pose, self.width, self.height)
+        self._face_mesh = FaceMesh(landmarks, scale, rotation)
+        self._mouth = MouthInterior(image, landmarks, rotation)
+        self._eyes = Eyes(image, landmarks)
+
+    def draw(self, controls: Controls, index: int, alpha: bool) -> U8:
+        """Frame number ``index`` of a window of controls: (H, W, 3), or (H, W, 4) with alpha."""
+        face, head = controls.face, controls.head
+        assert face is not None and head is not None
+        at = slice(index, index + 1)
+        pose = head_space.pose_of_sphere(head.center[at], head.radius[at], head.rotation[at])
+        landmarks = face.landmarks[index].astype(np.float64)
+        vertices = self._person_mesh.vertices(
+            pose, landmarks, head.head_2d[index].astype(np.float64), head.torso_2d[index].astype(np.float64)
+        )
+        person = self._person.at(*self._person_mesh.draw(vertices))
+        color, cover = np.ascontiguousarray(person[..., :3]), np.ascontiguousarray(person[..., 3])
+        if alpha:
+            frame = color
+        else:
+            frame = self.background.copy()
+            composite(frame, color, cover)
+        self._draw_face(frame, cover, landmarks, pose)
+        patch = None if controls.appearance is None else controls.appearance.mouth[index]
+        self._mouth.draw(frame, landmarks, pose.rotation[0], patch)
+        self._eyes.draw(frame, landmarks)
+        return np.dstack([frame, cover]) if alpha else frame
+
+    def _draw_face(self, frame: U8, cover: U8, landmarks: Array, pose: head_space.HeadPose) -> None:
+        """Lay the face over the frame and over the alpha of the person, in place."""
+        vertices = self._face_mesh.vertices(landmarks, float(pose.scale[0]), pose.rotation[0])
+        drawn = self._face_mesh.draw(vertices, self.width, self.height)
+        if drawn is None:
+            return
+        rows, columns, x, y, amount = drawn
+        alpha = np.rint(amount * 255).astype(np.uint8)
+        target = np.ascontiguousarray(frame[rows, columns])
+        composite(target, self._face.at(x, y), alpha)
+        frame[rows, columns] = target
+        cover[rows, columns] = np.maximum(cover[rows, columns], alpha)
+
+
+def _oval_mask(landmarks: Array, width: int, height: int, inset: float) -> U8:
+    """255 inside the face oval, drawn in by a distance in px, (H, W)."""
+    mask = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(mask, [np.rint(landmarks[list(head_space.FACE_OVAL), :2]).astype(np.int32)], 255)
+    if inset >= 1:
+        size = 2 * round(inset) + 1
+        mask = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), borderValue=255)
+    return np.asarray(mask, np.uint8)
+
+
+def _jaw(canonical: Array, pose: head_space.HeadPose, landmarks: Array, width: int, height: int) -> U8:
+    """1 over the lower face, where the person layer shows neck instead, (H, W)."""
+    low, inset = NECK_FILL
+    mask = _oval_mask(landmarks, width, height, max(2.0, inset * float(pose.scale[0]))) // 255
+    side = 10.0
+    half_plane = np.array([[-side, low, 0], [side, low, 0], [side, side, 0], [-side, side, 0]])
+    below = np.zeros_like(mask)
+    cv2.fillPoly(below, [np.rint(head_space.to_image(half_plane, pose)[0, :, :2]).astype(np.int32)], 1)
+    return mask & below
+
+
+class GeometryRenderer:
+    """See the module's docstring. Needs no device and no weights."""
+
+    spec = RendererSpec(
+        name="geometry", version="1", needs=("face", "head"), reference_needs=("face", "head", "matte"), size_multiple=1
+    )
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = threads or min(8, os.cpu_count() or 1)
+
+    def render(self, reference: Reference, controls: ControlStream, settings: RenderSettings) -> Iterator[U8]:
+        """Yield single frames (1, H, W, 3) or (1, H, W, 4), in order."""
+        actor = Actor(reference)
+        cv2.setNumThreads(1)  # the frames are what is parallel
+        waiting: deque[Future[U8]] = deque()
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="geometry") as pool:
+            try:
+                for start in range(0, controls.num_frames, WINDOW):
+                    window = controls.window(start, start + WINDOW)
+                    for index in range(window.num_frames):
+                        waiting.append(pool.submit(actor.draw, window, index, settings.alpha))
+                        if len(waiting) > 2 * self.threads:
+                            yield waiting.popleft().result()[None]
+                while waiting:
+                    yield waiting.popleft().result()[None]
+            finally:
+                for task in waiting:
+                    task.cancel()
+
+    def close(self) -> None:
+        """Nothing is held between renders."""

@@ -1,0 +1,1 @@
+"""Retargeting: from the driver's controls to controls of the reference."""

@@ -1,0 +1,64 @@
+"""Eyelids and lips of another person: amplitudes that fit that person's eyes, and lips that do not cross."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamactor_cli import head_space
+from dreamactor_cli.retarget.regions import IRISES
+
+Array = NDArray[np.float64]
+
+LEFT_GAP = ((160, 144), (159, 145), (158, 153))  # upper and lower lid, picture's left eye
+RIGHT_GAP = ((385, 380), (386, 374), (387, 373))
+GAIN_LIMITS = (0.5, 2.0)
+LIP_PAIRS = ((80, 88), (81, 178), (82, 87), (13, 14), (312, 317), (311, 402), (310, 318))
+
+
+def _gap(shape: Array, pairs: tuple[tuple[int, int], ...]) -> float:
+    """Mean distance between lids, in the units of the shape (478, 3)."""
+    return float(np.mean([np.linalg.norm(shape[a] - shape[b]) for a, b in pairs]))
+
+
+def _ratio(mine: float, theirs: float) -> float:
+    return float(np.clip(mine / max(theirs, 1e-6), *GAIN_LIMITS))
+
+
+def eye_gains(driver: Array, reference: Array) -> Array:
+    """Factors on the driver's expression, (478, 3), from both canonical faces (478, 3).
+
+    Lids move up and down in proportion to the opening of the eyes, so that the driver's full blink closes the reference's
+    eyes; irises move sideways in proportion to their width.
+    """
+    gains = np.ones((head_space.NUM_LANDMARKS, 3))
+    template = head_space.template()
+    sides = (
+        (head_space.EYE_LEFT, LEFT_GAP, (33, 133), head_space.IRIS_LEFT),
+        (head_space.EYE_RIGHT, RIGHT_GAP, (362, 263), head_space.IRIS_RIGHT),
+    )
+    for contour, pairs, (inner, outer), iris in sides:
+        opening = _ratio(_gap(reference, pairs), _gap(driver, pairs))
+        width = _ratio(_gap(reference, ((inner, outer),)), _gap(driver, ((inner, outer),)))
+        center = template[list(contour)].mean(0)
+        near = np.exp(-((np.linalg.norm((template - center)[:, :2], axis=1) / 0.3) ** 2))
+        near[list(contour)] = 1
+        near[list(IRISES)] = 0
+        gains[:, 1] += near * (opening - 1)
+        gains[list(iris), 0] = width
+        gains[list(iris), 1] = width
+    return gains
+
+
+def keep_lips_apart(canonical: Array, reference: Array) -> Array:
+    """Canonical faces (T, 478, 3) in which the lower lip never rises above the upper lip further than in the reference."""
+    out = canonical
+    for upper, lower in LIP_PAIRS:
+        floor = min(0.0, float(reference[lower, 1] - reference[upper, 1]))
+        overlap = floor - (canonical[:, lower, 1] - canonical[:, upper, 1])
+        crossing = np.maximum(overlap, 0)
+        if crossing.any():
+            out = out.copy() if out is canonical else out
+            out[:, upper, 1] -= crossing / 2
+            out[:, lower, 1] += crossing / 2
+    return out

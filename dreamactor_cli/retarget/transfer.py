@@ -1,0 +1,247 @@
+"""From the driver's controls to controls of the reference: relative or absolute motion, by region.
+
+Relative motion: rotation ``R' = R_t R_a^T R_ref``, travel scaled by the size of the heads, expression as a difference to the
+driver's anchor frame ``a``. Absolute motion: the driver's own rotation, and the expression as a difference to the driver's
+neutral face, put on the reference's neutral face.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamactor_cli import head_space
+from dreamactor_cli.contracts import Controls, ControlStream, Face, Head, Preset
+from dreamactor_cli.controls import blendshapes
+from dreamactor_cli.retarget import regions
+from dreamactor_cli.retarget.lids import eye_gains, keep_lips_apart
+from dreamactor_cli.retarget.smoothing import ease_from_anchor, nearest_rotations, smooth
+from dreamactor_cli.retarget.timing import frame_positions, interpolate
+
+Array = NDArray[np.float64]
+
+FLOW_EXTRA = 2  # image motion is noisier than landmarks: its window is this much wider
+SCAN_WINDOW = 256  # frames read at a time when the whole clip has to be looked at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Motion:
+    """What drives one window, before it is put on the reference. Shapes as in `contracts.Head` and `contracts.Face`."""
+
+    expression: Array  # (T, 478, 3)
+    rotation: Array  # (T, 3, 3)
+    center: Array  # (T, 2)
+    radius: Array  # (T,)
+    head_2d: Array  # (T, 2, 3)
+    torso_2d: Array  # (T, 2, 3)
+    gaze: Array  # (T, 2, 2)
+    blendshapes: Array  # (T, 52)
+    score: Array  # (T,)
+
+    def fields(self) -> dict[str, Array]:
+        """All arrays by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def _motion(controls: Controls) -> Motion:
+    face, head = controls.face, controls.head
+    assert face is not None and head is not None  # the pipeline extracts what the renderer's spec needs
+    return Motion(
+        expression=face.expression.astype(np.float64), rotation=head.rotation.astype(np.float64),
+        center=head.center.astype(np.float64), radius=head.radius.astype(np.float64),
+        head_2d=head.head_2d.astype(np.float64), torso_2d=head.torso_2d.astype(np.float64),
+        gaze=face.gaze.astype(np.float64), blendshapes=face.blendshapes.astype(np.float64),
+        score=face.score.astype(np.float64),
+    )  # fmt: skip
+
+
+def _smoothed(motion: Motion, window: int) -> Motion:
+    """All curves smoothed; the score stays as it is."""
+    if window < 3:
+        return motion
+    out = {}
+    for name, values in motion.fields().items():
+        wide = window + FLOW_EXTRA if name in ("head_2d", "torso_2d") else window
+        out[name] = values if name == "score" else smooth(values, wide)
+    out["rotation"] = nearest_rotations(out["rotation"])
+    return Motion(**out)
+
+
+def neutral_frame(driver: ControlStream) -> int:
+    """The frame with the calmest face that looks most nearly into the camera, of those where a face was seen."""
+    best, best_cost = 0, np.inf
+    for start in range(0, driver.num_frames, SCAN_WINDOW):
+        part = _motion(driver.window(start, start + SCAN_WINDOW))
+        turn = np.abs(head_space.euler_degrees(part.rotation)) / 30
+        cost = part.blendshapes.sum(1) + turn.sum(1) + 1e3 * (part.score < 0.5)
+        if cost.min() < best_cost:
+            best, best_cost = start + int(cost.argmin()), float(cost.min())
+    return best
+
+
+def neutral_expression(driver: ControlStream) -> Array:
+    """Mean expression of the clip's calm quarter, (478, 3): what absolute motion takes for the driver's neutral face."""
+    calm: list[tuple[float, Array]] = []
+    for start in range(0, driver.num_frames, SCAN_WINDOW):
+        part = _motion(driver.window(start, start + SCAN_WINDOW))
+        cost = part.blendshapes.sum(1) + 1e3 * (part.score < 0.5)
+        k = max(1, len(cost) // 4)
+        rows = np.argsort(cost, kind="stable")[:k]
+        calm.append((float(k), part.expression[rows].mean(0)))
+    total = sum(k for k, _ in calm)
+    return np.sum([k * mean for k, mean in calm], axis=0) / total
+
+
+class RetargetedStream:
+    """A `ControlStream` in the reference's space, made window by window.
+
+    Args:
+        reference: controls of the reference pictures; frame 0 counts.
+        driver: controls of the driving clip.
+        preset: motion, anchor, region, expression_scale, smoothing are read.
+        fps: of the output; the number of frames is exact: ``round(T * fps / driver.fps)``.
+    """
+
+    def __init__(self, reference: Controls, driver: ControlStream, preset: Preset, fps: Fraction) -> None:
+        self.driver = driver
+        self.fps = fps
+        self.width, self.height = reference.width, reference.height
+        self.num_frames = max(1, round(driver.num_frames * fps / driver.fps))
+        self.preset = preset
+        assert reference.face is not None and reference.head is not None  # a reference has a face, or was refused
+        self._reference = reference
+        self._ref_face, self._ref_head = reference.face.window(0, 1), reference.head.window(0, 1)
+        self._ref_canonical = (self._ref_face.identity + self._ref_face.expression[0]).astype(np.float64)
+        self._fit_anchor()
+
+    def _fit_anchor(self) -> None:
+        """Read the anchor frame raw and smoothed, and what follows from it once for the whole clip."""
+        self.anchor = neutral_frame(self.driver) if self.preset.anchor == "neutral" else 0
+        halo = self.preset.smoothing + FLOW_EXTRA
+        low = max(0, self.anchor - halo)
+        raw = _motion(self.driver.window(low, self.anchor + halo + 1))
+        smoothed = _smoothed(raw, self.preset.smoothing)
+        at = self.anchor - low
+        self._anchor = {name: values[at] for name, values in raw.fields().items()}
+        self._correction = {name: values[at] - smoothed.fields()[name][at] for name, values in raw.fields().items()}
+        face = self.driver.window(self.anchor, self.anchor + 1).face
+        assert face is not None
+        self._anchor_canonical = (face.identity + face.expression[0]).astype(np.float64)
+        self._chin = face.landmarks[0, head_space.CHIN, :2].astype(np.float64)
+        weights = regions.expression_weights(self.preset.region) * self.preset.expression_scale
+        self._gain = weights[:, None] * eye_gains(self._anchor_canonical, self._ref_canonical)
+        self._absolute_base = self._absolute() if self.preset.motion == "absolute" else None
+
+    def _absolute(self) -> tuple[Array, Array]:
+        """The driver's neutral expression and the reference's neutral face, both (478, 3)."""
+        weights = np.asarray(self._ref_face.blendshapes)
+        neutral_reference = self._ref_canonical - blendshapes.displacement(weights)[0]
+        return neutral_expression(self.driver), neutral_reference
+
+    def window(self, start: int, stop: int) -> Controls:
+        """Controls of output frames start..stop-1 in the reference's space."""
+        start, stop = max(start, 0), min(stop, self.num_frames)
+        positions = frame_positions(start, stop, self.fps, self.driver.fps, self.driver.num_frames)
+        halo = self.preset.smoothing + FLOW_EXTRA + 1
+        low = max(0, int(positions[0]) - halo)
+        high = min(self.driver.num_frames, int(positions[-1]) + halo + 2)
+        raw = _motion(self.driver.window(low, high))
+        motion = self._eased(_smoothed(raw, self.preset.smoothing), low)
+        resampled = {name: interpolate(values, positions - low) for name, values in motion.fields().items()}
+        resampled["rotation"] = nearest_rotations(resampled["rotation"])
+        return self._transfer(Motion(**resampled))
+
+    def _eased(self, motion: Motion, low: int) -> Motion:
+        """The smoothed curves, passing exactly through the raw anchor frame."""
+        if self.preset.smoothing < 3:
+            return motion
+        distance = np.arange(low, low + len(motion.score), dtype=np.float64) - self.anchor
+        out = {n: ease_from_anchor(v, self._correction[n], distance) for n, v in motion.fields().items()}
+        out["rotation"] = nearest_rotations(out["rotation"])
+        out["score"] = motion.score
+        return Motion(**out)
+
+    def _transfer(self, motion: Motion) -> Controls:
+        pose = self._head_pose(motion)
+        canonical = self._canonical(motion)
+        landmarks = head_space.to_image(canonical, pose)
+        center, radius = head_space.sphere_of(pose)
+        scale = float(self._ref_head.radius[0]) / float(self._anchor["radius"])
+        frames = len(motion.score)
+        still = np.broadcast_to(np.eye(2, 3), (frames, 2, 3))
+        head_2d, torso_2d = still, still
+        if regions.moves_head(self.preset.region):
+            head_2d = carry_similarity(motion.head_2d, motion.center, center, scale)
+        if regions.moves_body(self.preset.region):
+            relative = compose(motion.torso_2d, invert(self._anchor["torso_2d"]))
+            chin = np.broadcast_to(self._ref_face.landmarks[0, head_space.CHIN, :2], (frames, 2))
+            torso_2d = carry_similarity(relative, np.broadcast_to(self._chin, (frames, 2)), chin, scale)
+        return Controls(
+            num_frames=frames, fps=self.fps, width=self.width, height=self.height, space="reference",
+            face=Face(
+                landmarks=landmarks.astype(np.float32),
+                expression=(canonical - self._ref_face.identity).astype(np.float32),
+                identity=self._ref_face.identity, blendshapes=motion.blendshapes.astype(np.float32),
+                gaze=motion.gaze.astype(np.float32), score=motion.score.astype(np.float32),
+            ),
+            head=Head(
+                rotation=pose.rotation.astype(np.float32), center=center.astype(np.float32),
+                radius=radius.astype(np.float32), score=motion.score.astype(np.float32),
+                head_2d=np.ascontiguousarray(head_2d, np.float32), torso_2d=np.ascontiguousarray(torso_2d, np.float32),
+            ),
+        )  # fmt: skip
+
+    def _head_pose(self, motion: Motion) -> head_space.HeadPose:
+        """Pose of the reference's head in each frame."""
+        frames = len(motion.score)
+        ref_rotation = self._ref_head.rotation[0].astype(np.float64)
+        ref_center = self._ref_head.center[0].astype(np.float64)
+        ref_radius = float(self._ref_head.radius[0])
+        if not regions.moves_head(self.preset.region):
+            return head_space.pose_of_sphere(
+                np.repeat(ref_center[None], frames, 0), np.full(frames, ref_radius), np.repeat(ref_rotation[None], frames, 0)
+            )
+        zoom = ref_radius / float(self._anchor["radius"])
+        rotation = motion.rotation
+        if self.preset.motion == "relative":
+            rotation = motion.rotation @ self._anchor["rotation"].T @ ref_rotation
+        center = ref_center + (motion.center - self._anchor["center"]) * zoom
+        return head_space.pose_of_sphere(center, motion.radius * zoom, rotation)
+
+    def _canonical(self, motion: Motion) -> Array:
+        """Canonical face of the reference with the driver's expression, (T, 478, 3)."""
+        if self._absolute_base is not None:
+            driver_neutral, reference_neutral = self._absolute_base
+            moved = reference_neutral + self._gain * (motion.expression - driver_neutral)
+            weights = regions.expression_weights(self.preset.region)[:, None]
+            canonical = weights * moved + (1 - weights) * self._ref_canonical
+        else:
+            canonical = self._ref_canonical + self._gain * (motion.expression - self._anchor["expression"])
+        return keep_lips_apart(canonical, self._ref_canonical)
+
+
+def carry_similarity(matrices: Array, origin: Array, new_origin: Array, scale: float) -> Array:
+    """Carry 2D affine motions (T, 2, 3) about points (T, 2) of one picture over to points (T, 2) of another.
+
+    The linear part stays; the displacement of the origin is scaled by the size ratio of the two people.
+    """
+    linear = matrices[:, :, :2]
+    displacement = np.einsum("tij,tj->ti", linear, origin) + matrices[:, :, 2] - origin
+    offset = new_origin + displacement * scale - np.einsum("tij,tj->ti", linear, new_origin)
+    return np.concatenate([linear, offset[:, :, None]], 2)
+
+
+def invert(matrix: Array) -> Array:
+    """Inverse of a 2D affine matrix (2, 3)."""
+    linear = np.linalg.inv(matrix[:, :2])
+    return np.concatenate([linear, -(linear @ matrix[:, 2])[:, None]], 1)
+
+
+def compose(second: Array, first: Array) -> Array:
+    """``second`` (T, 2, 3) after ``first`` (2, 3), as 2D affine matrices."""
+    linear = second[:, :, :2] @ first[:, :2]
+    offset = second[:, :, :2] @ first[:, 2] + second[:, :, 2]
+    return np.concatenate([linear, offset[:, :, None]], 2)

@@ -1,0 +1,98 @@
+"""The JSON file beside an output: what it was made from, and by which it is known again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dreamactor_cli import __version__
+from dreamactor_cli.atomic import replacing
+from dreamactor_cli.contracts import Job, RendererSpec, RenderResult
+from dreamactor_cli.driving import driving_sha256
+from dreamactor_cli.media import sha256_file
+
+FORMAT = 1
+
+
+def sidecar_path(output: Path) -> Path:
+    """``NAME.json`` beside the output; of a PNG sequence, beside its folder or pattern."""
+    return output.with_name(output.name.replace("%", "_") + ".json")
+
+
+def describe(job: Job, spec: RendererSpec) -> dict[str, Any]:
+    """Everything that the output's bytes depend on: inputs by hash, parameters, seed, versions."""
+    preset = {name: value for name, value in asdict(job.preset).items() if name != "name"}
+    background = Path(job.preset.background)
+    return {
+        "dreamactor": __version__,
+        "renderer": f"{spec.name} {spec.version}",
+        "kind": job.kind,
+        "references": [sha256_file(path) for path in job.references],
+        "driving": driving_sha256(job.driving) if job.driving else "",
+        "audio": sha256_file(job.audio) if job.audio else "",
+        "background": sha256_file(background) if background.is_file() else job.preset.background,
+        "parameters": preset,
+        "seed": job.seed,
+        "window": [str(job.start), str(job.duration) if job.duration is not None else ""],
+        "subject": job.subject,
+        "side_by_side": job.side_by_side,
+    }
+
+
+def fingerprint(description: Mapping[str, Any]) -> str:
+    """Hash of a description, 64 hex digits."""
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
+
+
+def output_sha256(output: Path) -> str:
+    """Hash of a file, or of the names and bytes of a folder's or pattern's pictures; empty if there are none."""
+    if output.is_file():
+        return sha256_file(output)
+    pictures = sequence_files(output)
+    if not pictures:
+        return ""
+    whole = hashlib.sha256()
+    for picture in pictures:
+        whole.update(f"{picture.name} {sha256_file(picture)}\n".encode())
+    return whole.hexdigest()
+
+
+def sequence_files(output: Path) -> list[Path]:
+    """The pictures of a PNG sequence, in order."""
+    if output.is_dir():
+        return sorted(output.glob("*.png"))
+    prefix = output.name.partition("%")[0]
+    return sorted(p for p in output.parent.glob("*.png") if "%" in output.name and p.name.startswith(prefix))
+
+
+def is_done(output: Path, wanted: str) -> bool:
+    """Whether the output is there, unchanged, with this fingerprint."""
+    try:
+        record = json.loads(sidecar_path(output).read_text("utf-8"))
+        same = record["fingerprint"] == wanted and record["format"] == FORMAT
+        return bool(same and record["output_sha256"] == output_sha256(output))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def write_sidecar(job: Job, description: Mapping[str, Any], result: RenderResult) -> None:
+    """Write the file; it appears when it is complete."""
+    record = {
+        "format": FORMAT,
+        "synthetic": "This video was made by dreamactor from a still picture; it does not show what a camera saw.",
+        "fingerprint": fingerprint(description),
+        "output": job.output.name,
+        "output_sha256": result.sha256,
+        "frames": result.frames,
+        "inputs": {"references": [p.name for p in job.references], "driving": Path(job.driving or "").name},
+        "made_from": dict(description),
+        "seconds": {stage: round(took, 3) for stage, took in result.seconds.items()},
+        "cache_hits": result.cache_hits,
+        "warnings": list(result.warnings),
+    }
+    with replacing(sidecar_path(job.output)) as beside:
+        beside.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
