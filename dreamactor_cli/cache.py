@@ -198,11 +198,8 @@ class Cache:
             Bytes that were freed.
         """
         freed = self._remove_abandoned(time.time())
-        freed += sum(entry.size for entry in self._all() if _unlink(entry.path))
-        for shard in self._shards():
-            with suppress(OSError):  # somebody is writing there
-                shard.rmdir()
-        return freed
+        # The folders stay: somebody may be about to write there.
+        return freed + sum(entry.size for entry in self._all() if _unlink(entry.path))
 
     def _shard(self, key: str) -> Path:
         if not re.fullmatch(r"[0-9a-f]{64}", key):

@@ -25,7 +25,7 @@ from .atomic import replacing
 from .contracts import U8, Appearance, Body, Controls, ControlStream, Face, Hands, Head, Space, _Signal
 from .errors import InputRefused, UnreadableInput, UsageError
 from .matte_file import MatteReader, encode_mattes
-from .tensor_file import Array, Layout, TensorFile, TensorWriter
+from .tensor_file import CHECKSUM, Array, Layout, TensorFile, TensorWriter
 
 FORMAT = "dreamactor-controls"
 FORMAT_VERSION = "1"
@@ -197,9 +197,9 @@ class StoredControls:
         for name in file.entries:
             for values in file.arrays(name):
                 _check_values(path, name, values)
-        if controls.matte is not None:
-            for start in range(0, controls.num_frames, _WINDOW):
-                controls.matte.window(start, start + _WINDOW)
+        if controls.matte is not None and CHECKSUM not in file.metadata:  # decoding takes long, and checksums do the same
+            for frame in range(controls.num_frames):
+                controls.matte.window(frame, frame + 1)
         return controls
 
     def window(self, start: int, stop: int) -> Controls:
@@ -363,7 +363,7 @@ def _clip(file: TensorFile) -> _Clip:
     if fps > 1000:
         raise UnreadableInput(f"{file.path}: its metadata give no usable fps", _HINT)
     return _Clip(
-        num_frames=int(text("num_frames", r"[1-9]\d{0,9}")),
+        num_frames=int(text("num_frames", r"[1-9]\d{0,6}")),
         fps=fps,
         width=int(text("width", r"[1-9]\d{0,4}")),
         height=int(text("height", r"[1-9]\d{0,4}")),

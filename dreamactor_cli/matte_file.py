@@ -17,7 +17,8 @@ from .tensor_file import TensorFile
 
 Offsets = NDArray[np.int64]
 
-MAX_SIDE = 8192  # px
+MAX_SIDE = 1024  # px; a small file must not unpack into all memory
+MAX_FRAMES = 10_000_000
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HINT = "make it again with: dreamactor extract SOURCE -o FILE"
 
@@ -67,6 +68,8 @@ class MatteReader:
         if png.dtype != np.uint8 or len(png.shape) != 1 or offsets.dtype != np.int64 or len(offsets.shape) != 1:
             raise self._refuse("has arrays of a wrong shape or type")
         self.num_frames = offsets.shape[0] - 1
+        if self.num_frames > MAX_FRAMES:
+            raise self._refuse("has too many frames")
         ends = file.read(self._offsets).astype(np.int64)
         if self.num_frames < 1 or ends[0] != 0 or ends[-1] != png.shape[0] or (np.diff(ends) <= 0).any():
             raise self._refuse("has offsets that do not fit")

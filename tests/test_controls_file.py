@@ -254,7 +254,7 @@ def _damaged_mattes() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
     png, offsets = encode_mattes(random_masks(4))
     bomb = png.copy()
-    bomb[16:24] = np.frombuffer(struct.pack(">II", 8000, 8000), np.uint8)
+    bomb[16:24] = np.frombuffer(struct.pack(">II", 1025, 1025), np.uint8)
     other = encode_mattes(np.zeros((1, 9, 9), np.uint8))[0]
     return {
         "negative": (png, offsets * -1),
@@ -375,6 +375,7 @@ TAMPERED: dict[str, Callable[[dict], object]] = {
     "later version": _meta(format_version="2"),
     "frames": _meta(num_frames=str(T + 1)),
     "many frames": _meta(num_frames="9" * 5000),
+    "far too many frames": _meta(num_frames="10000000"),
     "no rate": _meta(fps="0/1"),
     "no denominator": _meta(fps="25/0"),
     "decimal rate": _meta(fps="29.97"),
