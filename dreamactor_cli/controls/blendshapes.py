@@ -50,7 +50,7 @@ def index(name: str) -> int:
 
 
 def displacement(weights: Array) -> Array:
-    """Canonical displacement of blendshapes, linear in the weights.
+    """Canonical displacement of blendshapes: linear in the weights, but lids that meet go no further.
 
     Args:
         weights: (T, 52), 0..1, in the order of `BLENDSHAPES`; not-a-number counts as 0.
@@ -60,7 +60,19 @@ def displacement(weights: Array) -> Array:
         because the unit is the same; the lids are the exception (see `close_eyes`).
     """
     clean = np.nan_to_num(np.asarray(weights, np.float64), nan=0.0, posinf=1.0, neginf=0.0)
-    return np.tensordot(clean, basis(), axes=1)
+    out = np.tensordot(clean, basis(), axes=1)
+    _keep_lids_apart(out)
+    return out
+
+
+def _keep_lids_apart(moved: Array) -> None:
+    """Stop upper and lower lid (in place) where they meet: a blink and a squint add up to more than a shut eye."""
+    shape = head_space.template()
+    for place in (np.arange(len(shape)), head_space.mirror()):
+        upper, lower = place[list(UPPER_LID)], place[list(LOWER_LID)]
+        crossing = np.maximum((shape[upper, 1] + moved[:, upper, 1]) - (shape[lower, 1] + moved[:, lower, 1]), 0.0)
+        moved[:, upper, 1] -= crossing / 2
+        moved[:, lower, 1] += crossing / 2
 
 
 def close_eyes(identity: Array) -> Array:

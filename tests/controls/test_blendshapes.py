@@ -115,6 +115,12 @@ def test_close_eyes_closes_the_eyes_of_anyone(height):
     assert abs(left).max() < lid_gaps(shape, "Left").max()
 
 
+def test_lids_meet_and_go_no_further():
+    shape = TEMPLATE + moved(eyeBlinkLeft=1, eyeSquintLeft=1, eyeLookDownLeft=1)
+    assert all(shape[a, 1] <= shape[b, 1] + 1e-9 for a, b in LIDS["Left"])
+    assert shape[386, 1] > TEMPLATE[386, 1]
+
+
 def test_displacement_is_linear_and_takes_no_nonsense():
     both = moved(jawOpen=0.5, browInnerUp=0.3)
     np.testing.assert_allclose(both, 0.5 * moved(jawOpen=1) + 0.3 * moved(browInnerUp=1), atol=1e-12)
