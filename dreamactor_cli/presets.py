@@ -123,9 +123,9 @@ def _integer(low: int, high: int) -> Callable[[object], int]:
 
 
 def _renderer(given: object) -> str:
-    from dreamactor_cli.renderers import RENDERERS
+    from dreamactor_cli.renderers import renderer_names
 
-    return _choice(*RENDERERS)(given)
+    return _choice(*renderer_names())(given)
 
 
 def _size(given: object) -> str:

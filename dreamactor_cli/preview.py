@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -55,6 +55,7 @@ def write_preview(
     from dreamactor_cli.media import AudioSource, VideoWriter, is_video, load_image, probe, read_frames
 
     audio = None
+    frames: Iterator[U8]
     if is_video(video):
         info = probe(video)
         first = round(start * info.fps)

@@ -25,6 +25,7 @@ HEAVY = {
 
 # Who may import which packages of ours. A file belongs to the first layer whose name its module starts with.
 BASE = ("contracts", "arkit", "errors", "head_space", "resources", "nearest", "atomic")
+PIPELINE = ("driving", "reference", "compose", "sidecar")  # what it is made of
 LAYERS: dict[str, tuple[str, ...]] = {
     "app": ("commands", "console", "endings", *BASE),
     "__main__": ("app",),
@@ -36,9 +37,11 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "executors", "pipeline", "presets", "cache", "controls", "controls_file", "controls_export", "media", "motion", *BASE,
     ),
     "executors": ("executors", "pipeline", "cache", "media", *BASE),
-    "pipeline": (
-        "controls", "controls_file", "retarget", "renderers", "media", "cache", "motion", "sidecar", "reference", *BASE,
-    ),
+    "pipeline": (*PIPELINE, "retarget", "renderers", "media", "cache", *BASE),
+    "driving": ("controls", "controls_file", "media", "cache", "motion", *BASE),
+    "reference": ("controls", "controls_file", "media", "cache", "retarget", *BASE),
+    "compose": ("driving", "media", *BASE),
+    "sidecar": ("driving", "media", *BASE),
     "preview": ("media", *BASE),
     "environment": ("cache", *BASE),
     "presets": ("renderers", *BASE),
