@@ -17,7 +17,9 @@ from .tensor_file import TensorFile
 
 Offsets = NDArray[np.int64]
 
-MAX_SIDE = 1024  # px; a small file must not unpack into all memory
+# A small file must not unpack into all memory.
+MAX_SIDE = 1024  # px, of the masks of a clip
+MAX_STILL_PIXELS = 1 << 28  # of a single mask
 MAX_FRAMES = 10_000_000
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HINT = "make it again with: dreamactor extract SOURCE -o FILE"
@@ -27,14 +29,14 @@ def encode_mattes(masks: U8) -> tuple[U8, Offsets]:
     """Compress masks.
 
     Args:
-        masks: (T, h, w), 0..255.
+        masks: (T, h, w), 0..255; at most `MAX_SIDE` px a side, or any size if T is 1.
 
     Returns:
         ``png`` (N,) and ``offsets`` (T+1,).
     """
     import cv2
 
-    if masks.ndim != 3 or masks.dtype != np.uint8 or not 1 <= min(masks.shape[1:]) <= max(masks.shape[1:]) <= MAX_SIDE:
+    if masks.ndim != 3 or masks.dtype != np.uint8 or not _fits(*masks.shape):
         raise ValueError(f"masks must be uint8 (T, h, w), not {masks.dtype} {masks.shape}")
     files = []
     for mask in masks:
@@ -108,9 +110,15 @@ class MatteReader:
         if len(head) < 33 or head[:8] != _SIGNATURE or head[12:16] != b"IHDR":
             raise self._refuse("has a damaged frame")
         width, height, depth, colour = struct.unpack(">IIBB", head[16:26])
-        if depth != 8 or colour != 0 or not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
+        if depth != 8 or colour != 0 or not _fits(self.num_frames, height, width):
             raise self._refuse("is not 8-bit grey, or too large")
         return width, height
 
     def _refuse(self, reason: str) -> UnreadableInput:
         return UnreadableInput(f"the matte of {self._file.path} {reason}", _HINT)
+
+
+def _fits(frames: int, height: int, width: int) -> bool:
+    if min(height, width) < 1:
+        return False
+    return max(height, width) <= MAX_SIDE or (frames == 1 and height * width <= MAX_STILL_PIXELS)

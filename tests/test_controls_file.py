@@ -167,6 +167,15 @@ def test_more_parts_than_files_may_be_open(tmp_path: Path) -> None:
     np.testing.assert_array_equal(stored.matte.window(0, 80), masks)
 
 
+def test_mattes_of_stills_may_be_large(tmp_path: Path) -> None:
+    mask = np.zeros((1, 3000, 4000), np.uint8)
+    mask[:, 1000:] = 200
+    write_signal(tmp_path / "still", "matte", mask, META)
+    np.testing.assert_array_equal(StoredControls.open({"matte": tmp_path / "still"}).matte.window(0, 1), mask)
+    with pytest.raises(ValueError, match="masks"):
+        write_signal(tmp_path / "clip", "matte", np.zeros((2, 8, 1025), np.uint8), META)
+
+
 def test_mattes_of_two_sizes_do_not_fit(tmp_path: Path) -> None:
     write_signal(tmp_path / "one", "matte", np.zeros((2, 8, 8), np.uint8))
     write_signal(tmp_path / "two", "matte", np.zeros((2, 9, 8), np.uint8))
