@@ -27,6 +27,8 @@ NEEDED = (
 LATER = ("torch", "diffusers", "transformers", "accelerate", "librosa", "openai-whisper")
 ENCODERS = {"libx264": ".mp4", "libvpx-vp9": ".webm", "prores_ks": ".mov", "aac": "sound of .mp4", "libopus": "sound of .webm"}
 INSTALL = "pip install --no-deps -r requirements.lock"
+# mediapipe asks for the GUI build of OpenCV, which takes the place of the headless one when pip resolves.
+HEADLESS = "pip install --force-reinstall --no-deps opencv-python-headless==4.11.0.86"
 LITTLE_DISK = 2 << 30
 LITTLE_MEMORY = 4 << 30
 
@@ -71,7 +73,7 @@ def _package(distribution: str, module: str) -> Finding:
         return Finding(name=distribution, state="ok", detail="there, in another distribution than the locked one")
     except (ImportError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return Finding(name=distribution, state="missing", detail=reason, mend=INSTALL)
+        return Finding(name=distribution, state="missing", detail=reason, mend=HEADLESS if "libGL" in reason else INSTALL)
     if distribution == "numpy" and not found.startswith("1."):
         return Finding(name="numpy", state="missing", detail=f"{found}: mediapipe needs numpy below 2", mend=INSTALL)
     return Finding(name=distribution, state="ok", detail=found)

@@ -148,7 +148,7 @@ def load_motion(name_or_path: str) -> Motion:
         return _parse(presets_dir() / "motion" / f"{given}.toml")
     if given.endswith(".toml") or "/" in given or "\\" in given:
         return _parse(Path(given))
-    raise UsageError(f"there is no motion {given[:80]!r}", f"choose from {', '.join(names)}, or give a .toml file")
+    raise UsageError(f"there is no motion {given[:80]!r}", nearest.hint(given, names))
 
 
 def _parse(path: Path) -> Motion:

@@ -251,11 +251,12 @@ def test_layers_start_at_zero_and_close(period):
     np.testing.assert_allclose(motion_layers.blinks(ends, period, 20, seed=3), 0, atol=1e-9)
 
 
-def test_unknown_motion_lists_the_names():
+@pytest.mark.parametrize(("given", "near"), [("greetin", ("greeting",)), ("xyz", ("greeting", "turn"))])
+def test_unknown_motion_suggests_the_nearest_or_lists_the_names(given, near):
     with pytest.raises(UsageError) as wrong:
-        motion.load_motion("greetin")
-    assert "greetin" in wrong.value.message
-    assert all(name in wrong.value.hint for name in ("greeting", "turn"))
+        motion.load_motion(given)
+    assert given in wrong.value.message
+    assert all(name in wrong.value.hint for name in near)
 
 
 def test_motion_prefix_and_paths(tmp_path):

@@ -35,7 +35,8 @@ def test_a_missing_package_ends_with_3_and_the_command_that_mends_it(cli: Cli, m
     assert "!!  opencv-python-headless" in ended.out
     assert "libGL.so.1" in ended.out
     assert ended.last_line == (
-        "dreamactor: error[missing]: cannot render without: opencv-python-headless; pip install --no-deps -r requirements.lock"
+        "dreamactor: error[missing]: cannot render without: opencv-python-headless; "
+        "pip install --force-reinstall --no-deps opencv-python-headless==4.11.0.86"
     )
 
 
