@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
 from itertools import count
+from pathlib import Path
 
 from dreamactor_cli import __version__, compose, sidecar
 from dreamactor_cli.cache import Cache
@@ -63,8 +64,11 @@ def _already_there(job: Job, wanted: str) -> RenderResult | None:
     """The result of an earlier run of this very job; None if there is no output yet.
 
     Raises:
-        UsageError: another output is there and may not be overwritten.
+        UsageError: another output is there and may not be overwritten, or the output is an input.
     """
+    inputs = [*job.references, *(Path(name) for name in (job.driving, job.preset.background) if name)]
+    if job.output.resolve() in {path.resolve() for path in inputs}:
+        raise UsageError(f"{job.output} is an input of this job", "choose another name with -o")
     exists = job.output.is_file() or bool(sidecar.sequence_files(job.output))
     if not exists or job.overwrite:
         return None
