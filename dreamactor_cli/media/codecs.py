@@ -68,7 +68,7 @@ def format_of(suffix: str, crf: int, alpha: bool) -> Format:
 
 def _h264(suffix: str, crf: int) -> Format:
     options = {
-        "c:v": "libx264", "preset": "superfast", "crf": crf, "pix_fmt": "yuv420p" if crf else "yuv444p", **_COLOUR, **_STEADY,
+        "c:v": "libx264", "preset": "veryfast", "crf": crf, "pix_fmt": "yuv420p" if crf else "yuv444p", **_COLOUR, **_STEADY,
     }  # fmt: skip
     return Format(
         suffix=suffix,

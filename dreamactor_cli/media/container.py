@@ -35,7 +35,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
     try:
         container = av.open(url_of(path), options=options, metadata_errors="replace")
     except av.error.FFmpegError as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(path) from error
     try:
         yield container
     finally:
@@ -53,13 +53,9 @@ def main_video(container: InputContainer) -> VideoStream | None:
     return streams[0] if streams else None
 
 
-def _unreadable(path: Path, error: Exception) -> UnreadableInput:
-    text = str(error)
-    if "moov atom not found" in text and _looks_like_mp4(path):
-        return UnreadableInput(f"{path} is cut off: its index is missing", "copy or download it again")
-    return UnreadableInput(f"{path} is not a video or sound that FFmpeg can read", "convert it to MP4, or give another file")
-
-
-def _looks_like_mp4(path: Path) -> bool:
+def _unreadable(path: Path) -> UnreadableInput:
     with open(path, "rb") as file:
-        return file.read(12)[4:8] in (b"ftyp", b"mdat", b"moov", b"wide", b"free")
+        is_mp4 = file.read(12)[4:8] in (b"ftyp", b"mdat", b"moov", b"wide", b"free")
+    if is_mp4:
+        return UnreadableInput(f"{path} is cut off or damaged: the index of the MP4 is missing", "copy or download it again")
+    return UnreadableInput(f"{path} is not a video or sound that FFmpeg can read", "convert it to MP4, or give another file")
