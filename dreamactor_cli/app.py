@@ -9,10 +9,9 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -79,8 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="surrogateescape")  # a file's name need not be text
     command = typer.main.get_command(app)
+    signals = _Signals()
     try:
-        with _sigterm_stops():
+        with signals:
             if "_DREAMACTOR_COMPLETE" in os.environ:
                 command.main(arguments, prog_name="dreamactor")
             with command.make_context("dreamactor", arguments, obj=console) as context:
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.Exit as exit_:
         return exit_.exit_code
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001
-        return _fail(console, error)
+        return _fail(console, Stopped(128 + signals.received) if signals.received else error)
     return 0
 
 
@@ -104,16 +104,31 @@ def _fail(console: Console, error: BaseException) -> int:
     return ending.exit_code
 
 
-@contextmanager
-def _sigterm_stops() -> Iterator[None]:
-    """Turn SIGTERM into `Stopped`, once, so that whoever holds temporary files removes them."""
+class _Signals:
+    """Turns SIGINT and SIGTERM into exceptions, so that whoever holds temporary files removes them.
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise Stopped(128 + signal.SIGTERM)
+    Attributes:
+        received: the first signal; 0 if there was none. Whatever a library made of the exception, this is why it ended.
+    """
 
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    def __init__(self) -> None:
+        self.received = 0
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> _Signals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` and a shell's background jobs have it
+                self._before[number] = signal.signal(number, self._stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        if self.received == number == signal.SIGTERM:
+            return  # a farm's second SIGTERM must not disturb the tidying up
+        self.received = self.received or number
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise Stopped(128 + number)

@@ -114,17 +114,26 @@ def test_cache_dir_stands_before_or_behind_the_command(cli: Cli, tmp_path: Path)
         assert cli(*arguments).records()[0]["root"] == str(tmp_path)
 
 
-def test_sigterm_raises_stopped_and_the_handler_is_put_back(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("swallowed", [False, True])
+def test_a_signal_is_the_reason_whatever_a_library_makes_of_it(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int, swallowed: bool
+) -> None:
+    before = signal.getsignal(number)
 
     def examine(_folder: Path | None) -> None:
-        signal.raise_signal(signal.SIGTERM)
+        try:
+            signal.raise_signal(number)
+        except BaseException:
+            if not swallowed:
+                raise
+            raise errors.UnreadableInput("a.mp4 is broken", "give another") from None
 
     monkeypatch.setattr("dreamactor_cli.environment.examine", examine)
     ended = cli("doctor")
-    assert ended.code == 143
+    assert ended.code == code
     assert ended.last_line.startswith("dreamactor: error[stopped]: ")
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
 
 
 def test_a_closed_stdout_is_no_error(program: Callable[..., subprocess.Popen[str]]) -> None:
