@@ -63,7 +63,8 @@ def format_of(suffix: str, crf: int, alpha: bool) -> Format:
         # Frames wait without loss until the palette of the whole clip is known.
         raw = {"c:v": "ffv1", "pix_fmt": "gbrap" if alpha else "gbrp", **_STEADY}
         return Format(suffix=suffix, encoder="ffv1", options=raw)
-    raise UsageError(f"unknown output format {suffix!r}", f"end the name in {', '.join(VIDEO_SUFFIXES)}, or name a folder for PNG files")
+    known = ", ".join(VIDEO_SUFFIXES)
+    raise UsageError(f"unknown output format {suffix!r}", f"end the name in {known}, or name a folder for PNG files")
 
 
 def _h264(suffix: str, crf: int) -> Format:
@@ -83,7 +84,8 @@ def _h264(suffix: str, crf: int) -> Format:
 
 def _prores() -> Format:
     options = {
-        "c:v": "prores_ks", "profile:v": "4444", "pix_fmt": "yuva444p10le", "alpha_bits": 16, "vendor": "apl0", **_COLOUR, **_STEADY,
+        "c:v": "prores_ks", "profile:v": "4444", "pix_fmt": "yuva444p10le", "alpha_bits": 16, "vendor": "apl0",
+        **_COLOUR, **_STEADY,
     }  # fmt: skip
     return Format(
         suffix=".mov",

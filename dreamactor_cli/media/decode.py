@@ -9,8 +9,9 @@ is broken (so the same input would not give the same frames), and spends about t
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,52 +91,49 @@ class FrameReader(Iterator[U8]):
     def _read(self) -> Generator[U8, None, None]:  # a generator, so that leaving it closes the file
         if not len(self._wanted):
             return
-        with opened(self._path) as container:
-            pictures, shown = self._position(container, int(self._wanted[0]))
+        with ExitStack() as stack:
+            pictures, shown = self._position(stack, int(self._wanted[0]))
             last: tuple[int, U8] | None = None
             for stamp in self._wanted.tolist():
-                newer = pictures.up_to(stamp)
-                shown = newer or shown
+                shown = pictures.up_to(stamp) or shown
                 if shown[0] != stamp:
                     self.repeated += 1
                 if last is None or last[0] != shown[0]:
                     last = (shown[0], self._convert(shown[1]))
-                    yield last[1]
                 else:
                     last = (last[0], last[1].copy())  # the one before is the caller's now
-                    yield last[1]
+                yield last[1]
 
-    def _position(self, container: InputContainer, stamp: int) -> tuple[Pictures, tuple[int, VideoFrame]]:
+    def _position(self, stack: ExitStack, stamp: int) -> tuple[Pictures, tuple[int, VideoFrame]]:
         """Start decoding so that the last good picture at or before ``stamp`` is known.
 
         Goes back over damaged groups of pictures; where nothing before is good, the first good one stands in.
         """
-        stream = main_video(container)
-        assert stream is not None
         before = self._timeline.keyframes[self._timeline.keyframes <= stamp]
-        for key in before[::-1][:MAX_KEYFRAMES_BACK].tolist():
-            pictures = Pictures(container, stream, self._timeline, key)
-            shown = pictures.up_to(stamp)
+        starts: list[int | None] = [] if self._timeline.ordinal else before[::-1][:MAX_KEYFRAMES_BACK].tolist()
+        for key in (*starts, None):
+            stack.close()
+            pictures = Pictures(stack.enter_context(opened(self._path)), self._timeline, key)
+            shown = pictures.up_to(stamp) or (pictures.first() if key is None else None)
             if shown is not None:
                 return pictures, shown
-        pictures = Pictures(container, stream, self._timeline, None)
-        shown = pictures.up_to(stamp) or pictures.first()
-        if shown is None:
-            raise UnreadableInput(f"no picture in {self._path} can be decoded", "it is damaged: copy or download it again")
-        return pictures, shown
+        raise UnreadableInput(f"no picture in {self._path} can be decoded", "it is damaged: copy or download it again")
 
 
 class Pictures:
-    """The good pictures of a stream in the order of time, from a keyframe on.
+    """The pictures of a video in the order of time, from a keyframe on.
 
     Args:
+        container: freshly opened.
         key: time stamp of a keyframe; None is the beginning of the file.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, timeline: Timeline, key: int | None) -> None:
+    def __init__(self, container: InputContainer, timeline: Timeline, key: int | None) -> None:
+        stream = main_video(container)
+        assert stream is not None
         stream.thread_type = "NONE"  # the callers run one process a core
-        at = key if key is not None and not timeline.ordinal else int(timeline.keyframes[0]) if not timeline.ordinal else 0
-        container.seek(at, stream=stream)
+        if key is not None:
+            _seek(container, stream, key)
         self._source = self._decode(container, stream, timeline.ordinal, key)
         self._ahead: tuple[int, VideoFrame] | None = None
 
@@ -182,9 +180,16 @@ class Pictures:
                     count += 1
                     if stamp is None or (key is not None and stamp < key):
                         continue  # before a keyframe lie pictures that need what came before it
-                    yield stamp, frame  # type: ignore[misc]
+                    yield stamp, frame
         except av.error.FFmpegError:
             return
+
+
+def _seek(container: InputContainer, stream: VideoStream, stamp: int) -> None:
+    import av
+
+    with suppress(av.error.FFmpegError):  # a bare stream cannot seek: it is read from its beginning, where it still stands
+        container.seek(stamp, stream=stream)
 
 
 class Converter:
@@ -210,7 +215,8 @@ class Converter:
         if self._graph is None or layout != self._layout:  # a stream may change its size on the way
             self._graph, self._layout = self._build(layout), layout
         self._graph.push(frame)
-        return turn(self._graph.pull().to_ndarray(), self._matrix)  # type: ignore[union-attr]
+        rgb = cast("VideoFrame", self._graph.pull()).to_ndarray()
+        return turn(cast("U8", rgb), self._matrix)
 
     def _build(self, layout: tuple[object, ...]) -> Graph:
         from av.filter import Graph

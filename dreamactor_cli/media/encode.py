@@ -139,7 +139,13 @@ class _FileSink:
     """Frames into one file through FFmpeg, in one or two steps (sound and palettes come second)."""
 
     def __init__(
-        self, path: Path, shape: tuple[int, int, int], fps: Fraction, form: Format, audio: AudioSource | None, metadata: Mapping[str, str]
+        self,
+        path: Path,
+        shape: tuple[int, int, int],
+        fps: Fraction,
+        form: Format,
+        audio: AudioSource | None,
+        metadata: Mapping[str, str],
     ) -> None:
         self._path, self._fps, self._form, self._audio, self._metadata = path, fps, form, audio, metadata
         self._alpha = shape[2] == 4
@@ -158,7 +164,7 @@ class _FileSink:
     def write(self, frame: U8) -> None:
         if self._padding != ((0, 0),) * 3:
             frame = np.pad(frame, self._padding, mode="edge")
-        self._encoder.write(memoryview(np.ascontiguousarray(frame)).cast("B"))
+        self._encoder.write(np.ascontiguousarray(frame).data)
         self._count += 1
 
     def finish(self) -> None:

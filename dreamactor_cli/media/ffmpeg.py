@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -83,10 +84,14 @@ class Encoder:
 
     def __init__(self, program: str, stream: Any, path: Path) -> None:
         self._path = path
-        self._log: IO[bytes] = tempfile.TemporaryFile()
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
-                _arguments(program, stream), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._log, start_new_session=True
+                _arguments(program, stream),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._log,
+                start_new_session=True,
             )
         except OSError as error:
             self._log.close()
@@ -105,10 +110,8 @@ class Encoder:
     def finish(self) -> None:
         """Wait until the file is complete."""
         assert self._process.stdin is not None
-        try:
+        with suppress(OSError):  # the exit status below tells
             self._process.stdin.close()
-        except OSError:
-            pass  # the exit status below tells
         if self._process.wait() != 0:
             raise self._failure()
         self._log.close()
@@ -118,10 +121,8 @@ class Encoder:
         if self._process.poll() is None:
             self._process.kill()
         if self._process.stdin is not None:
-            try:
+            with suppress(OSError):  # what was buffered has nobody to go to
                 self._process.stdin.close()
-            except OSError:
-                pass  # what was buffered has nobody to go to
         self._process.wait()
         self._log.close()
 
@@ -140,7 +141,11 @@ def run(program: str, stream: Any, path: Path) -> None:
     with tempfile.TemporaryFile() as log:
         try:
             done = subprocess.run(
-                _arguments(program, stream), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True
+                _arguments(program, stream),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
             )
         except OSError as error:
             raise MissingRequirement(f"FFmpeg ({program}) cannot be run: {error.strerror}", _INSTALL) from error

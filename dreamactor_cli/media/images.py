@@ -104,13 +104,13 @@ def _upright(picture: Picture, said: list[str]) -> Picture:
 
     try:
         return ImageOps.exif_transpose(picture)
-    except Exception:  # a broken EXIF block is no reason to refuse the picture
+    except Exception:  # noqa: BLE001 - a broken EXIF block is no reason to refuse the picture
         said.append("its EXIF data are damaged: the orientation was not read")
         return picture.copy()
 
 
 def _straight(picture: Picture, said: list[str]) -> tuple[U8, U8 | None]:
-    """sRGB (H, W, 3), and alpha (H, W) where it is not opaque."""
+    """Colours in sRGB, (H, W, 3), and alpha (H, W) where it is not opaque."""
     alpha: U8 | None = None
     if picture.mode in ("P", "PA", "LA", "La", "RGBa") or "transparency" in picture.info:
         picture = _with_info(picture.convert("RGBA" if _transparent(picture) else "RGB"), picture)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from dreamactor_cli.media.timeline import Timeline, timeline_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.sidedata.sidedata import SideData
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -112,7 +113,7 @@ def first_picture(container: InputContainer, stream: VideoStream) -> VideoFrame 
                 continue
             for frame in frames:
                 if not frame.is_corrupt:
-                    return frame  # type: ignore[return-value]
+                    return frame
     except av.error.FFmpegError:
         return None
     return None
@@ -122,7 +123,7 @@ def orientation(frame: VideoFrame) -> NDArray[np.int64]:
     """The display matrix, rounded to quarter turns and mirrors, (2, 2): displayed (x, y) = stored (x, y) @ matrix."""
     item = frame.side_data.get("DISPLAYMATRIX")
     if item is not None:
-        raw = np.frombuffer(bytes(item), np.int32).reshape(3, 3)[:2, :2].astype(np.int64)
+        raw = np.frombuffer(cast("SideData", item), np.int32).reshape(3, 3)[:2, :2].astype(np.int64)
         signs = np.sign(np.where(np.abs(raw) * 2 > np.abs(raw).max(), raw, 0))
         if np.abs(signs).sum() == 2 and abs(round(np.linalg.det(signs))) == 1:
             return signs
@@ -138,7 +139,8 @@ def _warnings(timeline: Timeline, frame: VideoFrame, matrix: NDArray[np.int64], 
     said: list[str] = []
     if timeline.variable:
         low, high = timeline.spread
-        said.append(f"variable frame rate: pictures {low * 1000:.0f} to {high * 1000:.0f} ms apart, shown at {float(timeline.fps):.5g} fps")
+        rate = float(timeline.fps)
+        said.append(f"variable frame rate: pictures {low * 1000:.0f} to {high * 1000:.0f} ms apart, shown at {rate:.5g} fps")
     turn = rotation_of(matrix)
     if turn:
         said.append(f"rotation {turn} honoured: the file asks to be turned {turn} degrees clockwise")

@@ -6,12 +6,12 @@ rate is often wrong. The timeline starts at the first picture; frame k shows the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from dreamactor_cli.errors import NoStream, UnreadableInput
 from dreamactor_cli.media.container import main_video, opened
 
 if TYPE_CHECKING:
+    from av.packet import Packet
     from av.video.stream import VideoStream
 
 I64 = NDArray[np.int64]
@@ -75,11 +76,11 @@ def timeline_of(path: Path) -> Timeline:
         stat = path.stat()
     except OSError as error:
         raise UnreadableInput(f"{path} was not found", "check the name") from error
-    return _timeline(path, stat.st_size, stat.st_mtime_ns)
+    return _timeline(path, (stat.st_size, stat.st_mtime_ns))
 
 
 @lru_cache(maxsize=8)
-def _timeline(path: Path, size: int, mtime_ns: int) -> Timeline:
+def _timeline(path: Path, version: tuple[int, int]) -> Timeline:  # noqa: ARG001 - a part of the key
     with opened(path) as container:
         stream = main_video(container)
         if stream is None:
@@ -90,41 +91,48 @@ def _timeline(path: Path, size: int, mtime_ns: int) -> Timeline:
         return _build(stream, packets)
 
 
-def _packets(demux: object) -> list[tuple[int | None, int, bool]]:
-    """(pts, duration, is keyframe) of all packets that will be shown; a damaged end is where reading stops."""
+class _Packet(NamedTuple):
+    pts: int | None
+    duration: int
+    is_keyframe: bool
+    is_shown: bool
+
+
+def _packets(demux: Iterator[Packet]) -> list[_Packet]:
+    """All packets; a damaged end is where reading stops."""
     import av
 
-    found: list[tuple[int | None, int, bool]] = []
+    found: list[_Packet] = []
     try:
-        for packet in demux:  # type: ignore[attr-defined]
-            if packet.size and not packet.is_discard:
-                found.append((packet.pts, packet.duration or 0, packet.is_keyframe))
+        for packet in demux:
+            if packet.size:
+                found.append(_Packet(packet.pts, packet.duration or 0, packet.is_keyframe, not packet.is_discard))
     except av.error.FFmpegError:
         pass
     return found
 
 
-def _build(stream: VideoStream, packets: Sequence[tuple[int | None, int, bool]]) -> Timeline:
+def _build(stream: VideoStream, packets: Sequence[_Packet]) -> Timeline:
     time_base = Fraction(stream.time_base or Fraction(1, 1000))
     rates = [Fraction(r) for r in (stream.base_rate, stream.average_rate, stream.guessed_rate) if r]
     missing = max(0, (stream.frames or 0) - len(packets))
-    if any(pts is None for pts, _, _ in packets):
-        fps = rates[0] if rates else Fraction(25)
-        counted = np.arange(len(packets), dtype=np.int64)
+    shown = [packet for packet in packets if packet.is_shown] or packets
+    if any(packet.pts is None for packet in packets):
+        fps = Fraction(stream.average_rate or stream.guessed_rate or 25)
+        counted = np.arange(len(shown), dtype=np.int64)
         return Timeline(fps, counted, counted[:1], 1 / fps, True, Fraction(0), False, (float(1 / fps),) * 2, missing)
-    stamps = np.array([pts for pts, _, _ in packets], np.int64)
-    keyframes = np.unique(np.array([pts for pts, _, key in packets if key], np.int64))
-    order = np.argsort(stamps, kind="stable")
-    pictures = np.unique(stamps)
-    end = int(stamps[order[-1]]) + packets[order[-1]][1]
-    pictures, end = _cut_at_declared_end(stream, pictures, end)
+    keyframes = np.unique(np.array([packet.pts for packet in packets if packet.is_keyframe], np.int64))
+    last = max(shown, key=lambda packet: packet.pts or 0)
+    pictures, end = np.unique(np.array([packet.pts for packet in shown], np.int64)), (last.pts or 0) + last.duration
+    if "mp4" in stream.container.format.name:
+        pictures, end = _cut_at_declared_end(stream, pictures, end)
     uniform = uniform_rate(pictures, time_base, rates)
     fps = uniform or stepped_rate(pictures, time_base, rates)
-    shown = _frames(pictures, end, time_base, fps, uniform is not None)
+    frames = _frames(pictures, end, time_base, fps, uniform is not None)
     gaps = np.diff(pictures) if len(pictures) > 1 else np.array([1 / (fps * time_base)], float)
     spread = (float(gaps.min() * time_base), float(gaps.max() * time_base))
     start = int(pictures[0]) * time_base
-    return Timeline(fps, shown, keyframes, time_base, False, start, uniform is None, spread, missing)
+    return Timeline(fps, frames, keyframes, time_base, False, start, uniform is None, spread, missing)
 
 
 def _cut_at_declared_end(stream: VideoStream, pictures: I64, end: int) -> tuple[I64, int]:
