@@ -19,7 +19,7 @@ from dreamactor_cli import __version__
 from dreamactor_cli.commands import animate, cache, demo, doctor, extract, presets
 from dreamactor_cli.commands.common import with_global_options
 from dreamactor_cli.console import Console, one_line
-from dreamactor_cli.endings import ending_of
+from dreamactor_cli.endings import ending_of, failure_record
 from dreamactor_cli.errors import Stopped, UsageError
 
 app = typer.Typer(
@@ -98,8 +98,7 @@ def _fail(console: Console, error: BaseException) -> int:
     if console.debug:
         traceback.print_exception(error)
     if console.json:
-        about = {"type": type(ending).__name__, "code": ending.code, "retryable": ending.retryable, "message": str(ending)}
-        console.result("", {"status": "failed", "error": {**about, "exit_code": ending.exit_code}})
+        console.result("", failure_record(ending))
     sys.stderr.write(one_line(ending.line()) + "\n")
     return ending.exit_code
 

@@ -45,6 +45,12 @@ def ending_of(error: BaseException) -> DreamActorError:
             return InternalError(about, "this is a mistake of dreamactor; run again with --debug and report it")
 
 
+def failure_record(error: DreamActorError) -> dict[str, object]:
+    """A failure as what ``--json`` prints; the fields of `contracts.JobError`."""
+    about = {"type": type(error).__name__, "code": error.code, "retryable": error.retryable, "message": str(error)}
+    return {"status": "failed", "error": {**about, "exit_code": error.exit_code}}
+
+
 def _usage(error: typer.TyperException) -> UsageError:
     text = error.format_message().rstrip(".")
     context = getattr(error, "ctx", None)

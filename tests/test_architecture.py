@@ -24,14 +24,14 @@ HEAVY = {
 }  # fmt: skip
 
 # Who may import which packages of ours. A file belongs to the first layer whose name its module starts with.
-BASE = ("contracts", "arkit", "errors", "head_space", "resources", "nearest", "atomic")
+BASE = ("contracts", "arkit", "errors", "head_space", "person_space", "resources", "nearest", "atomic")
 PIPELINE = ("driving", "reference", "compose", "sidecar")  # what it is made of
 LAYERS: dict[str, tuple[str, ...]] = {
     "app": ("commands", "console", "endings", *BASE),
     "__main__": ("app",),
     "commands": (
-        "commands", "console", "executors", "pipeline", "presets", "manifest", "controls", "controls_file", "controls_export",
-        "cache", "media", "motion", "renderers", "environment", "preview", *BASE,
+        "commands", "console", "endings", "executors", "pipeline", "presets", "manifest", "controls",
+        "controls_file", "controls_export", "cache", "media", "motion", "renderers", "environment", "preview", *BASE,
     ),
     "api": (
         "executors", "pipeline", "presets", "cache", "controls", "controls_file", "controls_export", "media", "motion", *BASE,
@@ -60,7 +60,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "cache": BASE,
     "media": ("media", *BASE),
     "contracts": ("arkit",), "arkit": (), "errors": (), "resources": (), "nearest": (), "head_space": ("resources",),
-    "atomic": ("errors",),
+    "atomic": ("errors",), "person_space": ("contracts", "head_space"),
 }  # fmt: skip
 
 # Only these packages may know a library, wherever in a file it is imported.

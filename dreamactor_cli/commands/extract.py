@@ -12,6 +12,7 @@ from dreamactor_cli import nearest
 from dreamactor_cli.commands import options as o
 from dreamactor_cli.commands.common import seconds
 from dreamactor_cli.console import Console, OnProgress
+from dreamactor_cli.endings import failure_record
 from dreamactor_cli.errors import DreamActorError, JobFailed, Stopped, UsageError
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def extract(
                 raise
             failed += 1
             console.warn(f"error[{error.code}]: {error}")
+            console.result("", {"source": str(path), **failure_record(error)})
         else:
             console.result(str(target or preview), found)
     if failed:
