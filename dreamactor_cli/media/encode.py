@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from dreamactor_cli.atomic import sync, write_errors
 from dreamactor_cli.contracts import U8
 from dreamactor_cli.errors import JobFailed, UsageError
 from dreamactor_cli.media.codecs import GIF_TOP_RATE, Format, format_of
 from dreamactor_cli.media.decode import ACCURATE
 from dreamactor_cli.media.ffmpeg import Encoder, program_for, run
-from dreamactor_cli.media.files import beside, url_of, writing
+from dreamactor_cli.media.files import beside, url_of
 from dreamactor_cli.media.mux import AudioSource, mux, sound_of, tags
 from dreamactor_cli.media.sequence import SequenceWriter, is_sequence
 
@@ -156,7 +157,7 @@ class _FileSink:
         self._result = beside(path, form.suffix) if self._two_steps else self._pictures
         self._palette = beside(path, ".png")
         self._program = program_for(form.encoder)
-        with writing(path):
+        with write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         height, width = (side + pad for side, (_, pad) in zip(shape[:2], self._padding[:2], strict=True))
         self._encoder = Encoder(self._program, self._stream(width, height), path)
@@ -176,7 +177,8 @@ class _FileSink:
                 self._pictures, self._audio, self._result,
                 form=self._form, duration=self._count / self._fps, metadata=self._metadata,
             )  # fmt: skip
-        with writing(self._path):
+        with write_errors(self._path):
+            sync(self._result)
             os.replace(self._result, self._path)
         if self._two_steps:
             self._clean()

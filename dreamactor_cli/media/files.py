@@ -1,18 +1,13 @@
-"""Small helpers on files: hashing, names for FFmpeg, and writing beside the target."""
+"""Small helpers on files: hashing, refusing what is none, names for FFmpeg, and names beside the target."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from dreamactor_cli.errors import DiskFull, JobFailed, UnreadableInput
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from dreamactor_cli.errors import UnreadableInput
 
 
 def sha256_file(path: Path) -> str:
@@ -54,19 +49,3 @@ def url_of(path: Path) -> str:
 def beside(path: Path, suffix: str | None = None) -> Path:
     """An unused hidden name in the folder of ``path``, so that `os.replace` onto it is atomic."""
     return path.parent / f".dreamactor-{secrets.token_hex(6)}{path.suffix if suffix is None else suffix}"
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn the errors of the file system, while ``path`` is written, into ours.
-
-    Raises:
-        DiskFull: no room.
-        JobFailed: anything else, like a folder that is not writable.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise DiskFull(f"no room left to write {path}", "free some space, or write to another disk") from error
-        raise JobFailed(f"{path} cannot be written: {error.strerror or error}", "check the folder and its permissions") from error

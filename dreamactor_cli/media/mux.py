@@ -69,7 +69,7 @@ def sound_of(path: Path) -> Sound:
         rate = context.sample_rate or 48000
         packet = Fraction(context.frame_size or 1024, rate)
         zero = timeline_of(path).start if main_video(container) is not None else begin
-        return Sound(codec=context.name, channels=context.channels, packet=packet, begin=begin, zero=zero)
+        return Sound(codec=context.codec.canonical_name, channels=context.channels, packet=packet, begin=begin, zero=zero)
 
 
 def mux(video: Path, audio: AudioSource, output: Path, *, form: Format, duration: Fraction, metadata: Mapping[str, str]) -> None:

@@ -73,7 +73,7 @@ def probe(path: Path) -> VideoInfo:
         if frame is None:
             raise UnreadableInput(f"no picture in {path} can be decoded", "it is damaged: copy or download it again")
         matrix = orientation(frame)
-        audio = container.streams.audio[0].codec_context.name if container.streams.audio else None
+        audio = container.streams.audio[0].codec_context.codec.canonical_name if container.streams.audio else None
         swapped = matrix[0, 0] == 0
         return VideoInfo(
             path=path,
@@ -84,7 +84,7 @@ def probe(path: Path) -> VideoInfo:
             duration=len(timeline.pictures) / timeline.fps,
             rotation=rotation_of(matrix),
             variable_rate=timeline.variable,
-            codec=stream.codec_context.name,
+            codec=stream.codec_context.codec.canonical_name,
             pixel_format=frame.format.name,
             audio_codec=audio,
             warnings=tuple(_warnings(timeline, frame, matrix, stream)),
@@ -123,7 +123,7 @@ def orientation(frame: VideoFrame) -> NDArray[np.int64]:
     """The display matrix, rounded to quarter turns and mirrors, (2, 2): displayed (x, y) = stored (x, y) @ matrix."""
     item = frame.side_data.get("DISPLAYMATRIX")
     if item is not None:
-        raw = np.frombuffer(cast("SideData", item), np.int32).reshape(3, 3)[:2, :2].astype(np.int64)
+        raw = np.frombuffer(memoryview(cast("SideData", item)), np.int32).reshape(3, 3)[:2, :2].astype(np.int64)
         signs = np.sign(np.where(np.abs(raw) * 2 > np.abs(raw).max(), raw, 0))
         if np.abs(signs).sum() == 2 and abs(round(np.linalg.det(signs))) == 1:
             return signs

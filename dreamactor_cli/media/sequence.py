@@ -8,9 +8,10 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from dreamactor_cli.atomic import write_errors
 from dreamactor_cli.contracts import U8
 from dreamactor_cli.errors import UsageError
-from dreamactor_cli.media.files import beside, writing
+from dreamactor_cli.media.files import beside
 
 DEFAULT_NAME = "%05d.png"
 _NUMBER = re.compile(r"%(?:0(\d+))?d")
@@ -39,7 +40,7 @@ class SequenceWriter:
         if not overwrite and self._present():
             raise UsageError(f"{path} exists", "pass --overwrite, or choose another name")
         self._temporary = beside(self._folder, "")
-        with writing(self._folder):
+        with write_errors(self._folder):
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             self._temporary.mkdir()
 
@@ -52,12 +53,12 @@ class SequenceWriter:
         for key, value in self._metadata.items():
             text.add_itxt(key, value)
         self._count += 1
-        with writing(self._folder):
+        with write_errors(self._folder):
             Image.fromarray(frame).save(self._temporary / self._numbered(self._count), compress_level=1, pnginfo=text)
 
     def finish(self) -> None:
         """Move the files into place."""
-        with writing(self._folder):
+        with write_errors(self._folder):
             if not self._folder.exists():
                 os.rename(self._temporary, self._folder)
                 return
