@@ -110,6 +110,8 @@ class Head(_Signal):
         head_2d: (T, 2, 3), similarity that corrects where the sphere puts hair and skull of frame 0 to where optical flow
             saw them; identity where nothing could be measured. px.
         torso_2d: (T, 2, 3), similarity from the torso of frame 0 to this frame, by optical flow. px.
+        field: (T, 15, 17, 2), inter-ocular units: what is left of the motion of hair, neck and shoulders, on the grid of
+            `dreamactor_cli.person_space` about the head of frame 0.
     """
 
     rotation: F32
@@ -118,9 +120,10 @@ class Head(_Signal):
     score: F32
     head_2d: F32
     torso_2d: F32
+    field: F32
     SHAPES = {  # noqa: RUF012
         "rotation": ("T", 3, 3), "center": ("T", 2), "radius": ("T",), "score": ("T",), "head_2d": ("T", 2, 3),
-        "torso_2d": ("T", 2, 3),
+        "torso_2d": ("T", 2, 3), "field": ("T", 15, 17, 2),
     }  # fmt: skip
 
 

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from dreamactor_cli import head_space, motion_layers, nearest
+from dreamactor_cli import head_space, motion_layers, nearest, person_space
 from dreamactor_cli.contracts import BLENDSHAPES, Controls, Face, Head
 from dreamactor_cli.controls import blendshapes
 from dreamactor_cli.controls.gaze import gaze_angles
@@ -216,6 +216,7 @@ def synthesise(motion: Motion, *, fps: Fraction, width: int, height: int, durati
         head=Head(
             rotation=_f32(pose.rotation), center=_f32(center), radius=_f32(radius), score=np.ones(frames, np.float32),
             head_2d=np.repeat(np.eye(2, 3, dtype=np.float32)[None], frames, 0), torso_2d=_f32((torso @ first)[:, :2]),
+            field=person_space.still_field(frames),
         ),
         extractor_versions={"motion": motion.name},
     )  # fmt: skip

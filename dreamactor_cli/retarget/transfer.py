@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli import head_space
+from dreamactor_cli import head_space, person_space
 from dreamactor_cli.contracts import Controls, ControlStream, Face, Head, Preset
 from dreamactor_cli.controls import blendshapes
 from dreamactor_cli.retarget import regions
@@ -23,7 +23,9 @@ from dreamactor_cli.retarget.timing import frame_positions, interpolate
 
 Array = NDArray[np.float64]
 
+FLOW = ("head_2d", "torso_2d", "field")
 FLOW_EXTRA = 2  # image motion is noisier than landmarks: its window is this much wider
+FIELD_BORDER = (1.2, 2.2)  # inter-ocular units below the head's centre where the field passes from head to torso
 SCAN_WINDOW = 256  # frames read at a time when the whole clip has to be looked at
 
 
@@ -37,6 +39,7 @@ class Motion:
     radius: Array  # (T,)
     head_2d: Array  # (T, 2, 3)
     torso_2d: Array  # (T, 2, 3)
+    field: Array  # (T, 15, 17, 2)
     gaze: Array  # (T, 2, 2)
     blendshapes: Array  # (T, 52)
     score: Array  # (T,)
@@ -53,7 +56,7 @@ def _motion(controls: Controls) -> Motion:
         expression=face.expression.astype(np.float64), rotation=head.rotation.astype(np.float64),
         center=head.center.astype(np.float64), radius=head.radius.astype(np.float64),
         head_2d=head.head_2d.astype(np.float64), torso_2d=head.torso_2d.astype(np.float64),
-        gaze=face.gaze.astype(np.float64), blendshapes=face.blendshapes.astype(np.float64),
+        field=head.field.astype(np.float64), gaze=face.gaze.astype(np.float64), blendshapes=face.blendshapes.astype(np.float64),
         score=face.score.astype(np.float64),
     )  # fmt: skip
 
@@ -64,7 +67,7 @@ def _smoothed(motion: Motion, window: int) -> Motion:
         return motion
     out = {}
     for name, values in motion.fields().items():
-        wide = window + FLOW_EXTRA if name in ("head_2d", "torso_2d") else window
+        wide = window + FLOW_EXTRA if name in FLOW else window
         out[name] = values if name == "score" else smooth(values, wide)
     out["rotation"] = nearest_rotations(out["rotation"])
     return Motion(**out)
@@ -179,6 +182,7 @@ class RetargetedStream:
             relative = compose(motion.torso_2d, invert(self._anchor["torso_2d"]))
             chin = np.broadcast_to(self._ref_face.landmarks[0, head_space.CHIN, :2], (frames, 2))
             torso_2d = carry_similarity(relative, np.broadcast_to(self._chin, (frames, 2)), chin, scale)
+        field = self._field(motion)
         return Controls(
             num_frames=frames, fps=self.fps, width=self.width, height=self.height, space="reference",
             face=Face(
@@ -191,8 +195,19 @@ class RetargetedStream:
                 rotation=pose.rotation.astype(np.float32), center=center.astype(np.float32),
                 radius=radius.astype(np.float32), score=motion.score.astype(np.float32),
                 head_2d=np.ascontiguousarray(head_2d, np.float32), torso_2d=np.ascontiguousarray(torso_2d, np.float32),
+                field=field.astype(np.float32),
             ),
         )  # fmt: skip
+
+    def _field(self, motion: Motion) -> Array:
+        """The elastic rest of hair, neck and shoulders, (T, 15, 17, 2): of the head's part, the torso's, or both."""
+        relative = motion.field - self._anchor["field"]
+        share = np.full(person_space.FIELD_ROWS, float(regions.moves_head(self.preset.region)))
+        if regions.moves_head(self.preset.region) != regions.moves_body(self.preset.region):
+            rows = person_space.FIELD_TOP + person_space.FIELD_STEP * np.arange(person_space.FIELD_ROWS)
+            below = person_space.smoothstep(rows, *FIELD_BORDER)
+            share = below if regions.moves_body(self.preset.region) else 1 - below
+        return relative * share[:, None, None]
 
     def _head_pose(self, motion: Motion) -> head_space.HeadPose:
         """Pose of the reference's head in each frame."""

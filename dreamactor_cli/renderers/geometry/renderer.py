@@ -66,9 +66,10 @@ class Actor:
         at = slice(index, index + 1)
         pose = head_space.pose_of_sphere(head.center[at], head.radius[at], head.rotation[at])
         landmarks = face.landmarks[index].astype(np.float64)
-        vertices = self._person_mesh.vertices(
-            pose, landmarks, head.head_2d[index].astype(np.float64), head.torso_2d[index].astype(np.float64)
-        )
+        vertices = self._person_mesh.model.move(
+            pose, landmarks, head.head_2d[index].astype(np.float64), head.torso_2d[index].astype(np.float64),
+            head.field[index].astype(np.float64),
+        )  # fmt: skip
         person = self._person.at(*self._person_mesh.draw(vertices))
         color, cover = np.ascontiguousarray(person[..., :3]), np.ascontiguousarray(person[..., 3])
         if alpha:

@@ -1,0 +1,189 @@
+"""The field of `contracts.Head`: how hair, neck and shoulders move beyond what head and torso explain.
+
+Pixels of the person in the reference frame are followed by `person_space.PersonModel`; what differs between the frame
+there and the reference frame is solved for the nodes of the field at once, with a smoothness prior, by the inverse
+compositional algorithm (Baker and Matthews 2004): the system matrix depends on the reference frame alone and is
+inverted once. Two scales, the coarse one first.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamactor_cli import head_space
+from dreamactor_cli.contracts import F32, U8
+from dreamactor_cli.head_space import HeadPose
+from dreamactor_cli.person_space import FIELD_COLUMNS, FIELD_ROWS, PersonModel, field_weights
+
+Array = NDArray[np.float64]
+
+UNITS = (14.0, 28.0)  # px per inter-ocular distance at which frames are compared, coarse to fine
+ITERATIONS = 4  # at each scale
+SMOOTHNESS = 8.0
+PRIOR = 0.15
+BLUR = 0.8  # px
+HIGH_PASS = 21  # px; slower variation is light and not seen
+CLIP = 1.5  # residuals beyond this many standard deviations count no more than this
+LIMIT = 0.45  # inter-ocular distances: no node moves farther
+REACH = (3.8, 4.2)  # inter-ocular distances from the head's centre, sideways and down, within which pixels are followed
+MIN_POINTS = 200
+GROW = 0.08  # inter-ocular distances by which the matte is grown: the outline itself says most
+
+
+@numba.njit(cache=True, nogil=True)
+def _forces(
+    image: F32, points: Array, value: F32, steepest: F32, index: NDArray[np.int64], weights: F32, clip: float, out: Array
+) -> None:
+    """Sum of gradient times residual at each node, (nodes, 2)."""
+    height, width = image.shape
+    out[:] = 0.0
+    for k in range(len(value)):
+        x, y = points[k, 0], points[k, 1]
+        if x < 0.0 or y < 0.0 or x > width - 1.001 or y > height - 1.001:
+            continue
+        i, j = int(x), int(y)
+        fx, fy = x - i, y - j
+        seen = (image[j, i] * (1 - fx) + image[j, i + 1] * fx) * (1 - fy) + (
+            image[j + 1, i] * (1 - fx) + image[j + 1, i + 1] * fx
+        ) * fy
+        r = seen - value[k]
+        r = min(max(r, -clip), clip)
+        for c in range(4):
+            w = weights[k, c] * r
+            out[index[k, c], 0] += w * steepest[k, 0]
+            out[index[k, c], 1] += w * steepest[k, 1]
+
+
+class _Scale:
+    """One scale of the comparison."""
+
+    def __init__(self, grey: U8, width: int, points: Array, nodes: tuple[NDArray[np.int64], Array], unit: float, shrink: float) -> None:
+        self.shrink = shrink
+        self._size = (max(8, round(width * shrink)), max(8, round(width * shrink * grey.shape[0] / grey.shape[1])))
+        image = self.prepare(grey)
+        local = self.local(points)
+        x, y = local[:, 0].astype(np.float32), local[:, 1].astype(np.float32)
+
+        def at(values: F32) -> F32:
+            return np.asarray(cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)[:, 0]
+
+        value = at(image)
+        self.deviation = float(value.std()) + 0.5
+        self.value = value / np.float32(self.deviation)
+        slopes = [at(np.asarray(cv2.Sobel(image, cv2.CV_32F, *axis, scale=0.125))) for axis in ((1, 0), (0, 1))]
+        # Per inter-ocular distance, so that both scales speak of the same unknowns.
+        self.steepest = np.ascontiguousarray(np.stack(slopes, 1) * (unit * shrink / self.deviation), np.float32)
+        self.index, self.weights = nodes[0], nodes[1].astype(np.float32)
+        self.step, self.pull = self._solve()
+
+    def _solve(self) -> tuple[F32, F32]:
+        """Inverse of the normal matrix with the prior, and that inverse times the prior, (2 nodes, 2 nodes) each."""
+        count = FIELD_ROWS * FIELD_COLUMNS
+        normal = np.zeros((count, count, 2, 2))
+        outer = self.steepest[:, :, None].astype(np.float64) * self.steepest[:, None, :]
+        for a in range(4):
+            for b in range(4):
+                w = (self.weights[:, a] * self.weights[:, b])[:, None, None]
+                np.add.at(normal, (self.index[:, a], self.index[:, b]), w * outer)
+        matrix = normal.transpose(0, 2, 1, 3).reshape(2 * count, 2 * count)
+        weight = float(np.trace(matrix)) / (2 * count) + 1e-6
+        prior = weight * np.kron(SMOOTHNESS * _laplacian() + PRIOR * np.eye(count), np.eye(2))
+        inverse = np.linalg.inv(matrix + prior)
+        return inverse.astype(np.float32), (inverse @ prior).astype(np.float32)
+
+    def local(self, points: Array) -> Array:
+        """Points in px of the shrunken picture."""
+        return points * self.shrink + (self.shrink - 1) / 2
+
+    def prepare(self, grey: U8) -> F32:
+        """A grey picture shrunken, without what varies slowly, in standard deviations of the reference."""
+        method = cv2.INTER_AREA if self._size[0] < grey.shape[1] else cv2.INTER_LINEAR
+        small = cv2.resize(grey, self._size, interpolation=method).astype(np.float32)
+        small = cv2.GaussianBlur(small, (0, 0), BLUR)
+        return np.asarray(small - cv2.blur(small, (HIGH_PASS, HIGH_PASS)), np.float32)
+
+
+class PersonFlow:
+    """Measures the field against one reference frame.
+
+    Args:
+        grey: reference frame, at any scale, (h, w).
+        landmarks: of the face in it, (478, 3) px of the full picture.
+        pose: of the head in it, T = 1.
+        matte: of the full picture, (H, W), 255 where the person is.
+    """
+
+    def __init__(self, grey: U8, landmarks: Array, pose: HeadPose, matte: U8) -> None:
+        unit = float(pose.scale[0])
+        points = _followed(landmarks, pose, matte, step=max(1.0, unit / UNITS[-1]))
+        self._scales: list[_Scale] = []
+        if len(points) < MIN_POINTS:
+            return
+        self._model = PersonModel(points, landmarks, pose)
+        self._nodes = field_weights(points, head_space.sphere_of(pose)[0][0], unit)
+        width = matte.shape[1]
+        self._scales = [_Scale(grey, width, points, self._nodes, unit, min(1.0, u / unit)) for u in UNITS]
+
+    def measure(self, grey: U8, landmarks: Array, pose: HeadPose, head_2d: Array, torso_2d: Array) -> F32:
+        """Field (FIELD_ROWS, FIELD_COLUMNS, 2) of a frame, inter-ocular units; zero if there is too little to follow.
+
+        Args:
+            grey: the frame, at the scale of the reference frame.
+            landmarks, pose, head_2d, torso_2d: of the frame, in px of the full picture.
+        """
+        field = np.zeros((FIELD_ROWS * FIELD_COLUMNS, 2), np.float32)
+        if not self._scales:
+            return field.reshape(FIELD_ROWS, FIELD_COLUMNS, 2)
+        base = self._model.move(pose, landmarks, head_2d, torso_2d)[:, :2]
+        zoom = float(pose.scale[0])
+        index, weights = self._nodes
+        force = np.zeros((len(field), 2))
+        for scale in self._scales:
+            image = scale.prepare(grey) / np.float32(scale.deviation)
+            for _ in range(ITERATIONS):
+                shift = np.einsum("nk,nkc->nc", weights, field[index]) * zoom
+                points = scale.local(base + shift)
+                _forces(image, points, scale.value, scale.steepest, scale.index, scale.weights, CLIP, force)
+                step = -(scale.step @ force.ravel().astype(np.float32)) - scale.pull @ field.ravel()
+                field = field + step.reshape(-1, 2)
+                length = np.linalg.norm(field, axis=1, keepdims=True)
+                field *= np.minimum(1, LIMIT / np.maximum(length, 1e-9))
+        return field.reshape(FIELD_ROWS, FIELD_COLUMNS, 2).astype(np.float32)
+
+
+def _followed(landmarks: Array, pose: HeadPose, matte: U8, step: float) -> Array:
+    """Pixels of the person outside the face, on a grid of ``step`` px, (N, 2)."""
+    unit = float(pose.scale[0])
+    height, width = matte.shape
+    grown = cv2.dilate((matte > 128).astype(np.uint8), _disc(GROW * unit))
+    face = np.zeros_like(grown)
+    cv2.fillPoly(face, [np.rint(landmarks[list(head_space.FACE_OVAL), :2]).astype(np.int32)], 1)
+    grown[cv2.erode(face, _disc(0.06 * unit)) > 0] = 0
+    xs, ys = np.meshgrid(np.arange(0, width, step), np.arange(0, height, step))
+    points = np.stack([xs.ravel(), ys.ravel()], 1)
+    inside = grown[points[:, 1].astype(int), points[:, 0].astype(int)] > 0
+    offset = (points - head_space.sphere_of(pose)[0][0]) / unit
+    inside &= (np.abs(offset[:, 0]) < REACH[0]) & (offset[:, 1] < REACH[1]) & (offset[:, 1] > -2.4)
+    return points[inside].astype(np.float64)
+
+
+def _disc(radius: float) -> U8:
+    size = 2 * max(1, round(radius)) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
+
+
+def _laplacian() -> Array:
+    """Graph Laplacian of the field's grid, (nodes, nodes)."""
+    count = FIELD_ROWS * FIELD_COLUMNS
+    index = np.arange(count).reshape(FIELD_ROWS, FIELD_COLUMNS)
+    out = np.zeros((count, count))
+    pairs = [(index[:, :-1], index[:, 1:]), (index[:-1], index[1:])]
+    for a, b in ((p.ravel(), q.ravel()) for p, q in pairs):
+        out[a, a] += 1
+        out[b, b] += 1
+        out[a, b] -= 1
+        out[b, a] -= 1
+    return out
