@@ -1,16 +1,38 @@
-"""Control signals of a clip, from the cache or measured."""
+"""Control signals of a clip, from the cache or measured: the only file here that knows media, cache and files of controls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from dreamactor_cli.cache import Cache
-from dreamactor_cli.contracts import F32, U8, Controls
-from dreamactor_cli.controls_file import StoredControls
-from dreamactor_cli.media import VideoInfo
+from dreamactor_cli.contracts import U8, _Signal
+from dreamactor_cli.controls import load_extractor
+from dreamactor_cli.controls.assemble import Joiner, load_thumbs
+from dreamactor_cli.controls.chunk import WARM_UP, chunks_of, measure_chunk
+from dreamactor_cli.controls.clip import Clip
+from dreamactor_cli.controls.pool import SameProcess, WorkerPool
+from dreamactor_cli.controls.scenes import find_cuts
+from dreamactor_cli.controls.stills import image_controls
+from dreamactor_cli.controls_file import SIGNALS, StoredControls, stream_metadata, write_signal
+from dreamactor_cli.errors import UsageError
+from dreamactor_cli.media import VideoInfo, probe, read_frames, sha256_file
+
+__all__ = ["Extraction", "extract_controls", "image_controls"]
+
+FACTS_VERSION = "1"
+# What a frame costs one core, ms: decides whether starting workers (about 1.5 s) pays; results do not depend on it.
+_COST = {"face": 12, "head": 16, "body": 25, "hands": 50, "matte": 9, "appearance": 14}
+_WORTH_A_POOL = 2500  # ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +56,91 @@ class Extraction:
     scene_cuts: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which frames of a video are sampled: ``num_frames`` at ``fps``, from frame ``start`` of the video."""
+
+    start: int
+    num_frames: int
+    fps: Fraction
+    source_fps: Fraction
+
+    @classmethod
+    def of(cls, info: VideoInfo, start: Fraction, duration: Fraction | None, fps: Fraction | None) -> Window:
+        """Raises UsageError for a window without a frame."""
+        first = round(start * info.fps)
+        left = info.num_frames - first
+        if start < 0 or left < 1 or (duration is not None and duration <= 0):
+            length = float(info.duration)
+            raise UsageError(f"the window of {info.path.name} is empty: it lasts {length:.2f} s", "choose another --start or --duration")
+        frames = left if duration is None else min(left, max(round(duration * info.fps), 1))
+        rate = fps or info.fps
+        return cls(first, max(round(frames * rate / info.fps), 1), rate, info.fps)
+
+    def source(self, frame: int) -> int:
+        """Frame of the video that is shown at a frame of the window."""
+        return self.start + int(frame * self.source_fps / self.fps)
+
+    def frames(self, path: Path, info: VideoInfo, start: int, stop: int) -> Iterator[U8]:
+        """Frames start..stop-1 of the window, (H, W, 3) each."""
+        wanted = [min(self.source(k), info.num_frames - 1) for k in range(start, stop)]
+        if not wanted:
+            return
+        with closing(read_frames(path, wanted[0], wanted[-1] + 1, info=info, accurate=False)) as reader:
+            position, picture = wanted[0] - 1, None
+            for index in wanted:
+                while position < index:
+                    picture = next(reader)
+                    position += 1
+                assert picture is not None
+                yield picture
+
+
+class _Measurer:
+    """The work of one process on one clip: handles the tasks ``survey`` and ``chunk``."""
+
+    def __init__(self, payload: Mapping[str, Any]) -> None:
+        self._path = Path(payload["path"])
+        self._info = _info_from(payload["info"], self._path)
+        self._window = Window(*payload["window"][:2], *map(Fraction, payload["window"][2:]))
+        self._signals: list[str] = payload["signals"]
+        self._scratch = Path(payload["scratch"])
+        self._subject: int | None = payload["subject"]
+        self._clip: Clip | None = None
+
+    def __call__(self, task: Mapping[str, Any], tell: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
+        if task["do"] == "survey":
+            return {"warnings": self._survey()}
+        start, stop = task["chunk"]
+        self._measure(start, stop, Path(task["file"]), lambda frames: tell({"frames": frames}))
+        return {}
+
+    def _survey(self) -> list[str]:
+        from dreamactor_cli.controls.survey import Survey
+
+        def frame_at(index: int) -> U8:
+            return next(iter(self._window.frames(self._path, self._info, index, index + 1)))
+
+        survey = Survey(frame_at, self._window.num_frames, float(self._window.fps), self._path.name)
+        clip = survey.run(self._subject)
+        clip.save(self._scratch / "clip.safetensors")
+        return survey.warnings
+
+    def _measure(self, start: int, stop: int, file: Path, on_frames: Callable[[int], None]) -> None:
+        from safetensors.numpy import save_file
+
+        self._clip = self._clip or Clip.load(self._scratch / "clip.safetensors")
+        first = max(start - WARM_UP, 0)
+        frames = self._window.frames(self._path, self._info, first, stop)
+        arrays = measure_chunk(self._clip, frames, first, start, self._signals, on_frames)
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, str(file))
+
+
+def open_worker(payload: Mapping[str, Any]) -> _Measurer:
+    """Target of the pool's workers."""
+    return _Measurer(payload)
+
+
 def extract_controls(
     path: Path,
     *,
@@ -46,10 +153,181 @@ def extract_controls(
     workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Extraction:
-    """Control signals of a video."""
-    raise NotImplementedError
+    """Control signals of a video.
+
+    Signals that are in the cache are read from there; then nothing of the video is read but its hash.
+
+    Args:
+        path: a video.
+        signals: names of `EXTRACTORS`.
+        cache: where signals are kept.
+        start, duration: of the window, seconds.
+        fps: frames a second to sample; None is every frame.
+        subject: whom to follow, from the left, counted from 1; None is the largest and steadiest.
+        workers: processes; None is one a core. The result does not depend on it.
+        on_progress: is given the frames that are done, and all frames.
+
+    Raises:
+        UnreadableInput, NoStream, UnsafeInput: the video cannot be used.
+        NoPersonFound: nobody is in it.
+        UsageError: no such signal, subject or window.
+        WorkerLost, JobTimeout, OutOfMemory, DiskFull: the work went wrong.
+    """
+    began = time.monotonic()
+    path = Path(path)
+    names = list(dict.fromkeys(signals))
+    extractors = {name: load_extractor(name) for name in names}
+    damaged = len(cache.damaged)
+    sha256 = sha256_file_of(path)
+    # A rate of 0 stands for the video's own, which is not known without a look into it.
+    common = {"input_sha256": sha256, "window": f"{start}+{'end' if duration is None else duration}", "fps": fps or Fraction(0)}
+    asked = {"subject": subject}
+    keys = {
+        name: cache.signal_key(extractor=name, version=e.version, parameters={**e.parameters, **asked}, **common)
+        for name, e in extractors.items()
+    }
+    facts_key = cache.signal_key(extractor="facts", version=FACTS_VERSION, parameters=asked, **common)
+    facts = _read_facts(cache.get(facts_key), path)
+    files = {name: found for name in names if facts is not None and (found := cache.get(keys[name])) is not None}
+    missing = [name for name in names if name not in files]
+    if facts is None or missing:
+        info = facts.info if facts is not None else probe(path)
+        window = Window.of(info, start, duration, fps)
+        run = _Run(path, info, window, missing, subject, workers, on_progress)
+        made, facts = run.measure(cache, {name: keys[name] for name in missing}, facts_key, sha256)
+        files |= made
+    again = len(cache.damaged) - damaged
+    told = (f"{again} damaged cache entries were made again",) if again else ()
+    return Extraction(
+        stream=StoredControls.open({name: files[name] for name in names}), info=facts.info, source_sha256=sha256,
+        cache_hits=len(names) - len(missing), warnings=(*facts.info.warnings, *facts.warnings, *told),
+        seconds=time.monotonic() - began, scene_cuts=facts.cuts,
+    )  # fmt: skip
 
 
-def image_controls(images: Sequence[U8], *, names: Sequence[str]) -> tuple[Controls, F32]:
-    """Control signals (T = N) and mattes (N, H, W) of pictures of one size."""
-    raise NotImplementedError
+def sha256_file_of(path: Path) -> str:
+    """Hash of a video; a file that cannot be read is reported as by `probe`."""
+    try:
+        return sha256_file(path)
+    except OSError:
+        probe(path)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What is known of a clip beside its signals."""
+
+    info: VideoInfo
+    warnings: tuple[str, ...]
+    cuts: tuple[int, ...]
+
+
+class _Run:
+    """Measures the signals that are missing."""
+
+    def __init__(
+        self, path: Path, info: VideoInfo, window: Window, signals: list[str], subject: int | None, workers: int | None,
+        on_progress: Callable[[int, int], None] | None,
+    ) -> None:  # fmt: skip
+        self._path, self._info, self._window, self._signals, self._subject = path, info, window, signals, subject
+        self._chunks = chunks_of(window.num_frames)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._workers = max(1, min(workers or cores, len(self._chunks)))
+        self._on_progress = on_progress or (lambda done, total: None)
+        self._done = 0
+
+    def measure(self, cache: Cache, keys: Mapping[str, str], facts_key: str, sha256: str) -> tuple[dict[str, Path], _Facts]:
+        """Make the signals, put them into the cache, and say where they are."""
+        with cache.scratch() as scratch:
+            warnings, parts = self._in_processes(scratch)
+            clip = Clip.load(scratch / "clip.safetensors")
+            cuts = find_cuts(load_thumbs(parts))
+            facts = _Facts(self._info, (*warnings, *self._told_of(cuts), *_told_of_face(clip, self._path.name)), tuple(cuts))
+            files = {}
+            for name, key in keys.items():
+                joined = self._join(name, clip, parts, cuts, scratch)
+                metadata = self._metadata(name, sha256)
+                files[name] = cache.put(key, lambda path, n=name, j=joined, m=metadata: write_signal(path, n, j, m))  # type: ignore[misc]
+            cache.put(facts_key, lambda path: _write_facts(path, facts))
+        return files, facts
+
+    def _in_processes(self, scratch: Path) -> tuple[list[str], list[Path]]:
+        """Survey, then all chunks, here or in a pool."""
+        window = [self._window.start, self._window.num_frames, str(self._window.fps), str(self._window.source_fps)]
+        payload = {
+            "path": str(self._path.absolute()), "info": _info_to(self._info), "window": window, "signals": self._signals,
+            "scratch": str(scratch), "subject": self._subject,
+        }  # fmt: skip
+        parts = [scratch / f"chunk-{k:05d}.safetensors" for k in range(len(self._chunks))]
+        tasks = [{"do": "chunk", "chunk": chunk, "file": str(part)} for chunk, part in zip(self._chunks, parts, strict=True)]
+        cost = self._window.num_frames * sum(_COST.get(name, 20) for name in self._signals)
+        target = f"{__name__}:open_worker"
+        alone = self._workers == 1 or cost < _WORTH_A_POOL
+        with SameProcess(open_worker, payload) if alone else WorkerPool(self._workers, target, payload, scratch) as pool:
+            survey = pool.run([{"do": "survey"}], self._tell)[0]
+            pool.run(tasks, self._tell)
+        return survey["warnings"], parts
+
+    def _tell(self, message: Mapping[str, Any]) -> None:
+        self._done += message["frames"]
+        self._on_progress(self._done, self._window.num_frames)
+
+    def _join(self, name: str, clip: Clip, parts: Sequence[Path], cuts: list[int], scratch: Path) -> list[Path]:
+        """The signal as one file a chunk, as `write_signal` joins them."""
+        joiner = Joiner(name, load_extractor(name), clip, parts, cuts[0] if cuts else None)
+        files = []
+        for number, arrays in enumerate(joiner):
+            file = scratch / f"{name}-{number:05d}.safetensors"
+            write_signal(file, name, arrays["matte"] if name == "matte" else _signal(name, arrays))
+            files.append(file)
+        return files
+
+    def _metadata(self, name: str, sha256: str) -> dict[str, str]:
+        return stream_metadata(
+            fps=self._window.fps, width=self._info.width, height=self._info.height, source_sha256=sha256,
+            extractor_versions={name: load_extractor(name).version},  # type: ignore[attr-defined]
+        )  # fmt: skip
+
+    def _told_of(self, cuts: Sequence[int]) -> list[str]:
+        if not cuts:
+            return []
+        times = ", ".join(f"{float(self._window.start / self._window.source_fps + cut / self._window.fps):.2f} s" for cut in cuts[:8])
+        more = f" and {len(cuts) - 8} more" if len(cuts) > 8 else ""
+        return [f"{self._path.name} has scene cuts at {times}{more}; use --start and --duration to keep to one scene"]
+
+
+def _told_of_face(clip: Clip, name: str) -> list[str]:
+    return [] if clip.landmarks is not None else [f"no face was seen in {name}, only a body is followed"]
+
+
+def _signal(name: str, arrays: Mapping[str, np.ndarray]) -> _Signal:
+    kind = SIGNALS[name]
+    return kind(**{field: np.ascontiguousarray(arrays[field], kind.DTYPES.get(field, np.float32)) for field in kind.SHAPES})
+
+
+def _info_to(info: VideoInfo) -> dict[str, Any]:
+    """A probe as JSON can hold it, without the path."""
+    return {k: str(v) if isinstance(v, Fraction) else v for k, v in asdict(info).items() if k != "path"}
+
+
+def _info_from(values: Mapping[str, Any], path: Path) -> VideoInfo:
+    fixed = {**values, "fps": Fraction(values["fps"]), "duration": Fraction(values["duration"]), "warnings": tuple(values["warnings"])}
+    return VideoInfo(path=path, **fixed)
+
+
+def _write_facts(path: Path, facts: _Facts) -> None:
+    from safetensors.numpy import save_file
+
+    text = json.dumps({"info": _info_to(facts.info), "warnings": facts.warnings, "cuts": facts.cuts}, sort_keys=True)
+    save_file({"cuts": np.array(facts.cuts, np.int64)}, str(path), {"facts": text})
+
+
+def _read_facts(file: Path | None, path: Path) -> _Facts | None:
+    if file is None:
+        return None
+    from safetensors import safe_open
+
+    with safe_open(str(file), "numpy") as opened:
+        values = json.loads(opened.metadata()["facts"])
+    return _Facts(_info_from(values["info"], path), tuple(values["warnings"]), tuple(values["cuts"]))

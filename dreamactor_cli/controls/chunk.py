@@ -1,0 +1,74 @@
+"""One pass over a chunk of frames, with every extractor that is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from dreamactor_cli.contracts import U8
+from dreamactor_cli.controls import load_extractor
+from dreamactor_cli.controls.base import Arrays, Extractor, Tools
+from dreamactor_cli.controls.clip import Clip
+from dreamactor_cli.controls.scenes import THUMB, thumbnail
+from dreamactor_cli.controls.view import View
+
+CHUNK = 96  # frames at most
+WARM_UP = 3  # frames before a chunk that trackers are shown to settle
+_ONE_CHUNK = 48  # a clip this short is not cut
+_TELL_EVERY = 4  # frames between two reports of progress
+
+
+def chunks_of(num_frames: int) -> list[tuple[int, int]]:
+    """Start and stop of each chunk of a clip: equal parts of at most `CHUNK` frames, an even number of them.
+
+    It depends on the clip alone, so that the result does not depend on who works on it.
+    """
+    if num_frames <= _ONE_CHUNK:
+        return [(0, num_frames)]
+    count = -(-num_frames // CHUNK)
+    count += count % 2
+    edges = [round(k * num_frames / count) for k in range(count + 1)]
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+def measure_chunk(
+    clip: Clip, frames: Iterable[U8], first: int, start: int, signals: Sequence[str], on_frames: Callable[[int], None]
+) -> Arrays:
+    """Arrays of a chunk.
+
+    Args:
+        clip: what is known of the clip.
+        frames: (H, W, 3) each, from frame ``first`` on; the ones before ``start`` only settle the trackers.
+        first: number of the first frame in the window.
+        start: number of the first frame that counts.
+        signals: names of extractors.
+        on_frames: told from time to time how many frames are done.
+
+    Returns:
+        ``SIGNAL.FIELD`` (T, ...) and ``thumbs`` (T, THUMB, THUMB).
+    """
+    tools = Tools(clip)
+    extractors: dict[str, Extractor] = {name: load_extractor(name)(clip, tools) for name in signals}
+    rows: dict[str, list[Arrays | None]] = {name: [] for name in signals}
+    thumbs: list[U8] = []
+    try:
+        for index, rgb in enumerate(frames, first):
+            view = View(rgb, index)
+            measured = {name: extractor.measure(view) for name, extractor in extractors.items()}
+            if index < start:
+                continue
+            for name, row in measured.items():
+                rows[name].append(row)
+            thumbs.append(thumbnail(view))
+            if len(thumbs) % _TELL_EVERY == 0:
+                on_frames(_TELL_EVERY)
+        on_frames(len(thumbs) % _TELL_EVERY)
+        out: Arrays = {"thumbs": np.stack(thumbs) if thumbs else np.zeros((0, THUMB, THUMB), np.uint8)}
+        for name, extractor in extractors.items():
+            out |= {f"{name}.{field}": array for field, array in extractor.stack(rows[name]).items()}
+        return out
+    finally:
+        for extractor in extractors.values():
+            extractor.close()
+        tools.close()

@@ -1,0 +1,75 @@
+"""The head signal: the sphere of the pose, and optical flow where the sphere is too coarse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from dreamactor_cli import head_space
+from dreamactor_cli.controls.base import Arrays, Plain, Tools, stack_frames
+from dreamactor_cli.controls.clip import Clip
+from dreamactor_cli.controls.face import pose_of_body
+from dreamactor_cli.controls.head_field import HeadField
+from dreamactor_cli.controls.head_flow import HeadFlow
+from dreamactor_cli.controls.person_flow import PersonFlow
+from dreamactor_cli.controls.torso_flow import TorsoFlow
+from dreamactor_cli.controls.view import View
+from dreamactor_cli.person_space import FIELD_COLUMNS, FIELD_ROWS
+
+STILL_FIELD = np.zeros((FIELD_ROWS, FIELD_COLUMNS, 2), np.float32)
+NO_FIELD = np.zeros((FIELD_ROWS, FIELD_COLUMNS, 2), np.float32)
+IDENTITY = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+
+
+def sphere_arrays(landmarks: np.ndarray) -> Arrays:
+    """Rotation (T, 3, 3), centre (T, 2) px and radius (T,) px of the head spheres of meshes (T, 478, 3) px."""
+    pose = head_space.head_pose(landmarks.astype(np.float64))
+    center, radius = head_space.sphere_of(pose)
+    return {
+        "rotation": pose.rotation.astype(np.float32),
+        "center": center.astype(np.float32),
+        "radius": radius.astype(np.float32),
+    }
+
+
+class HeadExtractor(Plain):
+    """Measures `contracts.Head`."""
+
+    version = "1"
+    parameters = {"model": "mediapipe-0.10.21 face_landmark_with_attention"}  # noqa: RUF012
+    held = ("rotation", "center", "radius", "head_2d", "field")
+    after_cut = {"head_2d": IDENTITY, "torso_2d": IDENTITY, "field": NO_FIELD}  # noqa: RUF012
+
+    def __init__(self, clip: Clip, tools: Tools) -> None:
+        self._tools = tools
+        self._head = HeadFlow(clip) if clip.landmarks is not None else None
+        self._torso = TorsoFlow(clip)
+        self._field = HeadField(clip) if clip.landmarks is not None else None
+        self._person = _person_flow(clip) if clip.landmarks is not None else None
+
+    @staticmethod
+    def unseen(clip: Clip) -> Arrays:
+        """A frontal head where the skeleton has it."""
+        center, radius = head_space.sphere_of(pose_of_body(clip))
+        return {"rotation": np.eye(3), "center": center[0], "radius": radius[0], "head_2d": IDENTITY}
+
+    def measure(self, view: View) -> Arrays:
+        """Pose and flow of one frame."""
+        landmarks = self._tools.face(view)
+        torso = self._torso.measure(view)
+        if landmarks is None:
+            empty = {"rotation": np.eye(3), "center": np.zeros(2), "radius": 1.0, "head_2d": IDENTITY, "field": NO_FIELD}
+            return {**empty, "torso_2d": torso, "score": 0.0}
+        sphere = {name: value[0] for name, value in sphere_arrays(landmarks[None]).items()}
+        head, field = IDENTITY, NO_FIELD
+        if self._head is not None and self._field is not None:
+            head = self._head.measure(view, landmarks)
+            field = self._field.measure(view, landmarks, head, torso)
+        return {**sphere, "head_2d": head, "torso_2d": torso, "field": field, "score": 1.0}
+
+    def stack(self, frames: Sequence[Arrays | None]) -> Arrays:
+        """Fields of the chunk."""
+        shapes = {"rotation": (3, 3), "center": (2,), "radius": (), "head_2d": (2, 3), "torso_2d": (2, 3), "score": (), "field": STILL_FIELD.shape}
+        return stack_frames(frames, shapes)

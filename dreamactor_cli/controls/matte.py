@@ -1,0 +1,47 @@
+"""The matte signal: how much of each pixel is a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from dreamactor_cli.contracts import U8
+from dreamactor_cli.controls.base import Arrays, Plain, Tools
+from dreamactor_cli.controls.clip import Clip
+from dreamactor_cli.controls.graphs import PersonMask
+from dreamactor_cli.controls.view import View, shrink
+
+SIDE = 256  # px, longer side of a stored mask; the network sees 256 x 256
+
+
+def mask_bytes(mask: np.ndarray, width: int, height: int) -> U8:
+    """A mask 0..1 as bytes of another size, (height, width)."""
+    small = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
+    return np.clip(np.rint(small * 255), 0, 255).astype(np.uint8)
+
+
+class MatteExtractor(Plain):
+    """Measures mattes (T, h, w), 0..255, at most `SIDE` px long."""
+
+    version = "1"
+    parameters = {"model": "mediapipe-0.10.21 selfie_segmentation"}  # noqa: RUF012
+
+    def __init__(self, clip: Clip, tools: Tools) -> None:  # noqa: ARG002
+        scale = min(SIDE / max(clip.width, clip.height), 1.0)
+        self._size = max(round(clip.width * scale), 1), max(round(clip.height * scale), 1)
+        self._mask = PersonMask()
+
+    def measure(self, view: View) -> Arrays:
+        """Mask of one frame."""
+        return {"matte": mask_bytes(self._mask(shrink(view.work, 2 * SIDE)), *self._size)}
+
+    def stack(self, frames: Sequence[Arrays | None]) -> Arrays:
+        """Masks of the chunk."""
+        masks = [frame["matte"] for frame in frames if frame is not None]
+        return {"matte": np.stack(masks) if masks else np.zeros((0, self._size[1], self._size[0]), np.uint8)}
+
+    def close(self) -> None:
+        """Give back the graph."""
+        self._mask.close()

@@ -1,0 +1,131 @@
+"""Refine a face mesh against the pixels: align the skin of each frame with the skin of the reference frame.
+
+The landmark network jitters by about a pixel. Both frames are sampled in a fixed layout of the face (an atlas, by their
+meshes); what is left between the two atlases is the error of the mesh. It is solved for all landmarks at once, as a
+piecewise linear warp with a smoothness prior, by the inverse compositional algorithm (Baker and Matthews 2004): the
+system matrix depends on the reference alone and is factored once.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamactor_cli import head_space
+from dreamactor_cli.contracts import F32, U8
+from dreamactor_cli.controls.atlas import Atlas, face_atlas
+from dreamactor_cli.controls.finder import face_extent
+from dreamactor_cli.controls.view import Region
+
+PICTURE_SIZE = 384  # px, largest side of the face crop that is sampled
+ITERATIONS = 3
+SMOOTHNESS = 1.0
+PRIOR = 0.3
+BLUR = 9  # atlas px; slower variation than this is shading and not seen
+CLIP = 2.5  # residuals beyond this many standard deviations count no more
+LIMIT = 0.06  # of the inter-ocular distance: no landmark moves farther
+TRUST = (0.25, 0.5)  # correlation of the atlases between which the correction is faded in
+
+
+@numba.njit(cache=True, fastmath=True)
+def _residual_forces(
+    pixels: NDArray[np.int32], corners: NDArray[np.int32], weights: F32, steepest: F32, residual: F32, clip: float, out: NDArray[np.float64]
+) -> None:
+    """Sum of gradient times residual at each landmark, (468, 2)."""
+    out[:] = 0.0
+    for k in range(len(pixels)):
+        r = residual[pixels[k]]
+        r = min(max(r, -clip), clip)
+        gx, gy = steepest[k, 0] * r, steepest[k, 1] * r
+        for c in range(3):
+            w = weights[k, c]
+            i = corners[k, c]
+            out[i, 0] += w * gx
+            out[i, 1] += w * gy
+
+
+class MeshRefiner:
+    """Refines meshes against one reference frame.
+
+    Args:
+        picture: reference frame, (H, W, 3).
+        landmarks: its mesh, (478, 3) px.
+    """
+
+    def __init__(self, picture: U8, landmarks: F32) -> None:
+        self._atlas: Atlas = face_atlas()
+        texture = self._texture(picture, landmarks[:468, :2].astype(np.float64))
+        self._deviation = float(texture[self._atlas.inside].std()) + 1e-3
+        self._reference = texture
+        self._build(texture)
+
+    def _texture(self, picture: U8, points: NDArray[np.float64], region: Region | None = None) -> F32:
+        grey, region = self._grey(picture, points) if region is None else (picture, region)
+        return self._sample(grey, region, points)
+
+    @staticmethod
+    def _grey(picture: U8, points: NDArray[np.float64]) -> tuple[U8, Region]:
+        x, y, half = face_extent(points.astype(np.float32))
+        side = int(min(PICTURE_SIZE, 2 * round(1.15 * half)))
+        region = Region(x, y, 1.15 * half, side)
+        return cv2.cvtColor(region.cut(picture), cv2.COLOR_RGB2GRAY), region
+
+    def _sample(self, grey: U8, region: Region, points: NDArray[np.float64]) -> F32:
+        """High-passed atlas of a grey crop."""
+        local = (points - region.origin) * region.scale
+        atlas = self._atlas.sample(grey, local).astype(np.float32)
+        inside = self._atlas.inside_float
+        mean = cv2.boxFilter(atlas * inside, -1, (BLUR * 2 + 1,) * 2) / self._atlas.coverage(BLUR)
+        return (atlas - mean) * inside
+
+    def _build(self, texture: F32) -> None:
+        atlas = self._atlas
+        gx = cv2.Sobel(texture, cv2.CV_32F, 1, 0, scale=0.125)
+        gy = cv2.Sobel(texture, cv2.CV_32F, 0, 1, scale=0.125)
+        gradient = np.stack([gx, gy], -1).reshape(-1, 2)[atlas.pixels] * atlas.trust[:, None]
+        self._steepest = np.ascontiguousarray(gradient / self._deviation, np.float32)
+        raw = np.stack([gx, gy], -1).reshape(-1, 2)[atlas.pixels] / self._deviation
+        hessian = atlas.normal_matrix(raw.astype(np.float64), atlas.trust.astype(np.float64))
+        prior = np.kron(SMOOTHNESS * atlas.laplacian + PRIOR * np.eye(468), np.eye(2))
+        inverse = np.linalg.inv(hessian + prior)
+        self._step = inverse.astype(np.float32)
+        self._pull = (inverse @ prior).astype(np.float32)
+
+    def refine(self, picture: U8, landmarks: F32) -> F32:
+        """The mesh, (478, 3) px, drawn to where the skin of the reference frame is seen; z stays."""
+        start = landmarks[:468, :2].astype(np.float64)
+        grey, region = self._grey(picture, start)
+        points = start
+        total = np.zeros(936, np.float32)
+        force = np.zeros((468, 2))
+        for _ in range(ITERATIONS):
+            texture = self._sample(grey, region, points)
+            residual = (texture - self._reference).ravel() / self._deviation
+            _residual_forces(self._atlas.pixels, self._atlas.corners, self._atlas.weights, self._steepest, residual, CLIP, force)
+            step = -(self._step @ force.ravel().astype(np.float32)) - self._pull @ total
+            total += step
+            points = start + self._atlas.push(start, total.reshape(468, 2))
+        scale = float(np.linalg.norm(start[33] - start[263]))
+        shift = points - start
+        length = np.linalg.norm(shift, axis=1, keepdims=True)
+        limit = LIMIT * scale
+        shift *= limit * np.tanh(length / limit) / np.maximum(length, 1e-9)
+        shift *= self._confidence(self._sample(grey, region, start + shift))
+        return self._apply(landmarks, shift)
+
+    def _confidence(self, texture: F32) -> float:
+        a, b = texture[self._atlas.inside], self._reference[self._atlas.inside]
+        correlation = float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum() + 1e-6))
+        t = min(max((correlation - TRUST[0]) / (TRUST[1] - TRUST[0]), 0.0), 1.0)
+        return t * t * (3 - 2 * t)
+
+    @staticmethod
+    def _apply(landmarks: F32, shift: NDArray[np.float64]) -> F32:
+        """Moves the mesh; an iris moves with the lids around it."""
+        out = landmarks.copy()
+        out[:468, :2] += shift.astype(np.float32)
+        for iris, lids in ((head_space.IRIS_LEFT, head_space.EYE_LEFT), (head_space.IRIS_RIGHT, head_space.EYE_RIGHT)):
+            out[list(iris), :2] += shift[list(lids)].mean(0).astype(np.float32)
+        return out

@@ -1,0 +1,57 @@
+"""Scene cuts, from small grey pictures of every frame."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamactor_cli.contracts import U8
+from dreamactor_cli.controls.view import View
+
+THUMB = 24  # px, side of the picture of a frame that is kept for the detection
+_CHANGE = 0.35  # 1 - correlation across a cut is larger than this
+_TIMES = 4.0  # and larger than so many times the changes around it
+_NEAR = 8  # frames
+
+
+def thumbnail(view: View) -> U8:
+    """The frame as (THUMB, THUMB) grey."""
+    return cv2.resize(view.thumb, (THUMB, THUMB), interpolation=cv2.INTER_AREA)  # type: ignore[no-any-return]
+
+
+def _difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """1 - correlation of pictures (T, P) with zero mean: blind to brightness and contrast, hence to fades of the light.
+
+    Pictures without contrast, like a black one, differ from everything but each other.
+    """
+    noise = 2.0**2 * a.shape[1]  # two grey levels
+    product = (a * b).sum(1) + noise
+    return 1 - product / np.sqrt(((a * a).sum(1) + noise) * ((b * b).sum(1) + noise))  # type: ignore[no-any-return]
+
+
+def find_cuts(thumbs: U8) -> list[int]:
+    """First frame after each hard cut.
+
+    A cut is a change of the whole picture that is sudden (the frames around it change far less) and lasts: a flash changes
+    one or two frames and is no cut.
+
+    Args:
+        thumbs: (T, THUMB, THUMB).
+    """
+    flat = thumbs.reshape(len(thumbs), -1).astype(np.float32)
+    flat -= flat.mean(1, keepdims=True)
+    if len(flat) < 2:
+        return []
+    step = _difference(flat[1:], flat[:-1])  # step[t] is the change from frame t to t+1
+    cuts = []
+    for t in np.flatnonzero(step > _CHANGE):
+        around = np.r_[step[max(t - _NEAR, 0) : t], step[t + 1 : t + 1 + _NEAR]]
+        if len(around) and step[t] < _TIMES * np.sort(around)[-2:].mean():
+            continue
+        before = flat[max(t - 2, 0) : t + 1]
+        after = flat[t + 1 : t + 4]
+        lasting = min(float(_difference(flat[None, i].repeat(len(after), 0), after).min()) for i in range(t - len(before) + 1, t + 1))
+        if lasting > 0.7 * _CHANGE:
+            cuts.append(int(t) + 1)
+    return cuts

@@ -1,0 +1,126 @@
+"""Follow one person's face and body through consecutive frames."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dreamactor_cli.contracts import F32
+from dreamactor_cli.controls.clip import Clip
+from dreamactor_cli.controls.finder import FaceFinder, face_extent, face_region
+from dreamactor_cli.controls.graphs import FaceMesh, Pose, Skeleton
+from dreamactor_cli.controls.view import View
+
+SEARCH_EVERY = 4  # frames between two searches for a lost face
+POSE_EVERY = 16  # frames between two searches by the skeleton
+RECUT_SHIFT, RECUT_GROWTH = 0.3, 1.2  # the crop moves when the face has moved by 0.3 or grown by 1.2 of its half
+
+
+class FaceTracker:
+    """Landmarks of the subject's face, from a square crop that follows it.
+
+    The crop stands still as long as the face stays inside, because the graph looks where the face was in its last crop.
+    """
+
+    def __init__(self, clip: Clip) -> None:
+        self._clip = clip
+        self._mesh = FaceMesh()
+        self._finder: FaceFinder | None = None
+        self._crop: tuple[float, float, float] | None = None
+        self._last: tuple[float, float, float] | None = None
+        self._lost = 0
+
+    def track(self, view: View) -> F32 | None:
+        """Landmarks (478, 3) px, or None where the face is not seen."""
+        if self._crop is None:
+            self._crop = self._search(view)
+            if self._crop is None:
+                return None
+        landmarks = self._measure(view)
+        if landmarks is None:
+            self._crop = self._search(view)
+            landmarks = self._measure(view) if self._crop is not None else None
+        if landmarks is None:
+            self._crop = None
+            return None
+        self._lost = 0
+        self._last = face_extent(landmarks)
+        return self._recut(view, landmarks)
+
+    def _measure(self, view: View) -> F32 | None:
+        """Landmarks in the present crop; a second look lets the graph search the whole crop."""
+        assert self._crop is not None
+        region = face_region(*self._crop)
+        crop = region.cut(view.rgb)
+        for _ in range(2):
+            found = self._mesh(crop)
+            if found:
+                landmarks = region.to_picture(found[0])
+                if self._believable(landmarks):
+                    return landmarks
+        return None
+
+    def _believable(self, landmarks: F32) -> bool:
+        x, y, half = face_extent(landmarks)
+        cx, cy, chalf = self._crop or (x, y, half)
+        near = np.hypot(x - cx, y - cy) < 1.2 * chalf and 0.4 < half / chalf < 2.2
+        return bool(near) and self._clip.is_subject(x, y, self._last or (cx, cy, chalf))
+
+    def _recut(self, view: View, landmarks: F32) -> F32:
+        """Move the crop when the face has left its middle; the graph is then shown the new one once to settle."""
+        assert self._crop is not None
+        x, y, half = face_extent(landmarks)
+        cx, cy, chalf = self._crop
+        moved = np.hypot(x - cx, y - cy) > RECUT_SHIFT * chalf
+        if not moved and 1 / RECUT_GROWTH < half / chalf < RECUT_GROWTH:
+            return landmarks
+        self._crop = (x, y, half)
+        again = self._measure(view)
+        if again is None:
+            return landmarks
+        self._last = face_extent(again)
+        return again
+
+    def _search(self, view: View) -> tuple[float, float, float] | None:
+        """Where the subject's face is, by the detectors; None in most frames while it is lost, to save time."""
+        if self._last is None and view.index == self._clip.reference and self._clip.landmarks is not None:
+            return face_extent(self._clip.landmarks)
+        self._lost += 1
+        if self._lost > 2 and self._lost % SEARCH_EVERY:
+            return None
+        expected = self._last or self._clip.subject_at(view.index)
+        self._finder = self._finder or FaceFinder()
+        people = self._finder.people(view, with_pose=self._lost % POSE_EVERY == 1)
+        people = [p for p in people if p.landmarks is not None and self._clip.is_subject(p.x, p.y, expected)]
+        if not people:
+            return None
+        x, y, _ = expected
+        best = min(people, key=lambda p: float(np.hypot(p.x - x, p.y - y)) - 2 * p.half)
+        return best.x, best.y, best.half
+
+    def close(self) -> None:
+        """Give back the graphs."""
+        self._mesh.close()
+        if self._finder is not None:
+            self._finder.close()
+
+
+class PoseTracker:
+    """The subject's skeleton."""
+
+    def __init__(self, clip: Clip) -> None:
+        self._pose = Pose()
+        self._strip = clip.strip()
+
+    def track(self, view: View) -> Skeleton | None:
+        """Joints in px of the picture, or None where nobody is seen."""
+        scale = view.work_scale
+        left, right = (round(column * scale) for column in self._strip)
+        found = self._pose(view.work[:, left:right])
+        if found is None or (found.score > 0.5).sum() < 4:
+            return None
+        joints = (found.joints_2d + np.array([left, 0], np.float32)) / np.float32(scale)
+        return Skeleton(joints, found.joints_3d, found.score)
+
+    def close(self) -> None:
+        """Give back the graph."""
+        self._pose.close()
