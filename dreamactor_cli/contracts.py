@@ -110,8 +110,7 @@ class Head(_Signal):
         head_2d: (T, 2, 3), similarity that corrects where the sphere puts hair and skull of frame 0 to where optical flow
             saw them; identity where nothing could be measured. px.
         torso_2d: (T, 2, 3), similarity from the torso of frame 0 to this frame, by optical flow. px.
-        field: (T, 15, 17, 2), inter-ocular units: what is left of the motion of hair, neck and shoulders, on the grid of
-            `dreamactor_cli.person_space` about the head of frame 0.
+        field: (T, 15, 17, 2), inter-ocular units: what is left of the motion of hair and shoulders, on `person_space`'s grid.
     """
 
     rotation: F32
