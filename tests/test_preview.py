@@ -33,7 +33,7 @@ def _controls(score: float) -> Controls:
         head=Head(
             rotation=np.tile(np.eye(3, dtype=np.float32), (2, 1, 1)), center=np.full((2, 2), 90, np.float32),
             radius=np.full(2, 50, np.float32), score=scores, head_2d=similarity,
-            torso_2d=similarity, field=np.zeros((2, 15, 17, 2), np.float32), field=np.zeros((2, 15, 17, 2), np.float32),
+            torso_2d=similarity, field=np.zeros((2, 15, 17, 2), np.float32),
         ),
         body=Body(joints_2d=joints, joints_3d=np.zeros((2, 33, 3), np.float32), score=visible),
         hands=Hands(
