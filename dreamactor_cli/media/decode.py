@@ -93,16 +93,11 @@ class FrameReader(Iterator[U8]):
             return
         with ExitStack() as stack:
             pictures, shown = self._position(stack, int(self._wanted[0]))
-            last: tuple[int, U8] | None = None
             for stamp in self._wanted.tolist():
                 shown = pictures.up_to(stamp) or shown
                 if shown[0] != stamp:
                     self.repeated += 1
-                if last is None or last[0] != shown[0]:
-                    last = (shown[0], self._convert(shown[1]))
-                else:
-                    last = (last[0], last[1].copy())  # the one before is the caller's now
-                yield last[1]
+                yield self._convert(shown[1])  # again for a repeated frame: the array before is the caller's now
 
     def _position(self, stack: ExitStack, stamp: int) -> tuple[Pictures, tuple[int, VideoFrame]]:
         """Start decoding so that the last good picture at or before ``stamp`` is known.
