@@ -115,14 +115,13 @@ def head_pose(landmarks: Array) -> HeadPose:
 def to_canonical(points: Array, pose: HeadPose) -> Array:
     """Points (T, N, 3) px, brought into canonical space."""
     local = np.asarray(points, np.float64) - pose.translation[:, None]
-    return np.einsum("tni,tij->tnj", local, pose.rotation) / pose.scale[:, None, None]
+    return (local @ pose.rotation) / pose.scale[:, None, None]
 
 
 def to_image(canonical: Array, pose: HeadPose) -> Array:
     """Canonical points (T, N, 3) or (N, 3), brought into the image, (T, N, 3) px."""
-    points = np.broadcast_to(canonical, (len(pose.scale), *np.shape(canonical)[-2:]))
-    turned = np.einsum("tij,tnj->tni", pose.rotation, points)
-    return turned * pose.scale[:, None, None] + pose.translation[:, None]
+    turn = pose.rotation.swapaxes(1, 2) * pose.scale[:, None, None]
+    return np.asarray(canonical) @ turn + pose.translation[:, None]
 
 
 def sphere_of(pose: HeadPose) -> tuple[Array, Array]:

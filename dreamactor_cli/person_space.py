@@ -60,6 +60,15 @@ def field_weights(points: Array, center: Array, scale: float) -> tuple[NDArray[n
     return index, weights
 
 
+def interpolate(field: Array, index: NDArray[np.int64], weights: Array) -> Array:
+    """A field (FIELD_ROWS, FIELD_COLUMNS, 2) at the points of `field_weights`, (N, 2)."""
+    nodes = field.reshape(-1, 2)
+    out = weights[:, :1] * nodes[index[:, 0]]
+    for k in range(1, 4):
+        out += weights[:, k : k + 1] * nodes[index[:, k]]
+    return out
+
+
 class PersonModel:
     """Points of a picture that follow the head and the torso of the person in it.
 
@@ -107,8 +116,7 @@ class PersonModel:
         torso = np.concatenate([self.points @ torso_2d[:, :2].T + torso_2d[:, 2], behind[:, None]], 1)
         out: Array = self._weight * head + (1 - self._weight) * torso
         if field is not None:
-            index, weights = self._nodes
-            out[:, :2] += float(pose.scale[0]) * np.einsum("nk,nkc->nc", weights, field.reshape(-1, 2)[index])
+            out[:, :2] += float(pose.scale[0]) * interpolate(field, *self._nodes)
         return out
 
 

@@ -15,7 +15,7 @@ EDGE_TOLERANCE = 1e-4  # barycentric: neighbours overlap by a hair, so that no p
 EMPTY = np.float32(-1e4)  # map value where no triangle lies
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, error_model="numpy")
 def rasterize(
     points: NDArray[np.float32],
     depth: NDArray[np.float32],
@@ -38,6 +38,8 @@ def rasterize(
     """
     height, width = z_buffer.shape
     count = attributes.shape[1]
+    tolerance = np.float32(-EDGE_TOLERANCE)
+    one = np.float32(1.0)
     for m in range(triangles.shape[0]):
         i, j, k = triangles[m, 0], triangles[m, 1], triangles[m, 2]
         x0, y0 = points[i, 0], points[i, 1]
@@ -50,15 +52,17 @@ def rasterize(
         right = min(width - 1, int(math.floor(max(x0, x1, x2) + 0.01)))
         top = max(0, int(math.ceil(min(y0, y1, y2) - 0.01)))
         bottom = min(height - 1, int(math.floor(max(y0, y1, y2) + 0.01)))
-        inverse = np.float32(1.0) / area
+        inverse = one / area
         step_b = (y2 - y0) * inverse
         step_c = (y0 - y1) * inverse
+        dx = np.float32(left) - x0
         for y in range(top, bottom + 1):
-            b = ((left - x0) * (y2 - y0) - (x2 - x0) * (y - y0)) * inverse
-            c = ((x1 - x0) * (y - y0) - (left - x0) * (y1 - y0)) * inverse
+            dy = np.float32(y) - y0
+            b = (dx * (y2 - y0) - (x2 - x0) * dy) * inverse
+            c = ((x1 - x0) * dy - dx * (y1 - y0)) * inverse
             for x in range(left, right + 1):
-                a = np.float32(1.0) - b - c
-                if a >= -EDGE_TOLERANCE and b >= -EDGE_TOLERANCE and c >= -EDGE_TOLERANCE:
+                a = one - b - c
+                if a >= tolerance and b >= tolerance and c >= tolerance:
                     z = a * depth[i] + b * depth[j] + c * depth[k]
                     if z < z_buffer[y, x]:
                         z_buffer[y, x] = z
