@@ -15,6 +15,8 @@ GIF_TOP_RATE = Fraction(50)  # GIF counts hundredths of a second, and browsers s
 _COLOUR = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
 # The same input gives the same bytes: no encoder version, no date, and a number of threads that no machine changes.
 _STEADY = {"fflags": "+bitexact", "flags:v": "+bitexact", "map_metadata": "-1", "threads": 2}
+# Without MP3, whose encoder's delay the container cannot carry: the sound would come 20 ms late.
+_COPIES_TO_MP4 = frozenset({"aac", "alac"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ def _h264(suffix: str, crf: int) -> Format:
         options=options,
         even=crf > 0,
         sound="aac",
-        copies=frozenset({"aac", "mp3", "ac3", "alac"}),
+        copies=_COPIES_TO_MP4,
         container={"movflags": "+faststart"},
     )
 
@@ -92,7 +94,7 @@ def _prores() -> Format:
         encoder="prores_ks",
         options=options,
         sound="aac",
-        copies=frozenset({"aac", "mp3", "ac3", "alac", "pcm_s16le"}),
+        copies=_COPIES_TO_MP4,
         container={"movflags": "+faststart"},
     )
 

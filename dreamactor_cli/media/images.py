@@ -72,7 +72,7 @@ def _opened(path: Path) -> Iterator[Picture]:
     from PIL import Image
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we have our own limit
+        warnings.simplefilter("ignore")  # of PIL's: we have our own limit, and damage that matters raises
         Image.init()
         with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as picture:
             yield picture

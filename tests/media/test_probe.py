@@ -49,7 +49,8 @@ def test_any_name_works(make, tmp_path, monkeypatch, name) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(b"", "empty"), (b"just text, no video\n" * 50, "not a video"), (b"\0\0\0\x20ftypisom" + bytes(500), "cut off")]
+    ("content", "words"),
+    [(b"", "empty"), (b"just text, no video\n" * 50, "not a video"), (b"\0\0\0\x20ftypisom" + bytes(500), "cut off")],
 )
 def test_what_cannot_be_read_is_refused_by_name(tmp_path, content, words) -> None:
     path = tmp_path / "bad.mp4"
