@@ -96,8 +96,9 @@ def _body(canvas: U8, body: Body, t: int, width: int) -> None:
         if min(score[a], score[b]) >= MIN_SCORE:
             colour = MIDDLE_COLOUR if a % 2 != b % 2 else LEFT_COLOUR if a % 2 else RIGHT_COLOUR
             _line(canvas, joints[[a, b]], colour, width + 1)
-    for joint in np.flatnonzero(score[11:] >= MIN_SCORE) + 11:
-        _circle(canvas, joints[joint], 1.5 * width + 1, MIDDLE_COLOUR, -1)
+    for joint in sorted({end for bone in BONES for end in bone}):
+        if score[joint] >= MIN_SCORE:
+            _circle(canvas, joints[joint], 1.5 * width + 1, MIDDLE_COLOUR, -1)
 
 
 def _hands(canvas: U8, hands: Hands, t: int, width: int) -> None:

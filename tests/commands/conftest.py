@@ -47,11 +47,14 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
 
 @pytest.fixture
 def program() -> Callable[..., subprocess.Popen[str]]:
-    """``program("animate", ..., cwd=folder)``: start as a process of its own, with pipes for stdout and stderr."""
+    """``program("animate", ..., cwd=folder)``: start as a process of its own, leader of its group, with pipes."""
 
     def start(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "dreamactor_cli", *map(str, arguments)]
         variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-        return subprocess.Popen(command, cwd=cwd, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            command, cwd=cwd, env=variables, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        )  # fmt: skip
 
     return start

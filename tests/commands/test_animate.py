@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -180,7 +181,10 @@ def test_a_signal_leaves_nothing_behind(
     ):
         time.sleep(0.1)
     time.sleep(1)
-    process.send_signal(number)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     assert err.strip().splitlines()[-1].startswith("dreamactor: error[stopped]: ")
