@@ -160,7 +160,7 @@ def _pose(landmarks: NDArray[np.float64], rotation: NDArray[np.float64], unit: f
     for j in range(3):
         span += (landmarks[UPPER[0], j] - landmarks[UPPER[-1], j]) ** 2
     rows[0, 1] -= 0.16 * max(0.0, 1.0 - np.sqrt(span) / unit / model.width)
-    rows[0, 1] = max(rows[0, 1], upper_lip[1] + 0.03 * smoothstep(0.10, 0.30, gap))
+    rows[0, 1] = max(rows[0, 1], upper_lip[1] + 0.045 * smoothstep(0.10, 0.35, gap))
     rows[0, 1] = min(rows[0, 1], upper_lip[1] + 0.17)
     rows[1, 0] = model.tip[0] + jaw[0]
     rows[1, 1] = max(min(model.low + jaw[1], lower_lip[1] + 0.02), lower_lip[1] - 0.06, model.tip[1] - 0.06)

@@ -68,7 +68,7 @@ def enamel_light(upper_gap: float, lower_gap: float, depth: float, edge: float) 
     """
     lit = 0.30 + 0.70 * smoothstep(0.0, 0.10, upper_gap + lower_gap)
     lit *= 0.80 + 0.20 * smoothstep(0.0, 0.03, lower_gap)
-    lit *= 0.55 + 0.45 * smoothstep(-0.01, 0.05, upper_gap)
+    lit *= 0.76 + 0.24 * smoothstep(-0.01, 0.04, upper_gap)
     return lit * (1.0 / (1.0 + 0.65 * depth) ** 2) * (1.0 - 0.55 * edge**4)
 
 
@@ -146,7 +146,7 @@ def measure_mouth(image: U8, landmarks: NDArray[np.float64], rotation: NDArray[n
         lower=draw_row(palette, resolution, upper=False),
         colors=np.stack([palette.cavity, palette.tongue, 0.8 * palette.lip]),
         peak=palette.peak,
-        colorful=float(min(1.0, np.ptp(palette.skin) / luma(palette.skin) / 0.15)),
+        colorful=min(1.0, float(np.ptp(palette.skin)) / float(luma(palette.skin)) / 0.15),
     )
 
 
@@ -187,7 +187,11 @@ def _upper_row(
     middle = float(profile[len(profile) // 2])
     tip = tip - np.array([0.0, middle, 0.0])
     seen = _unwrap(pixels, opening, nose + unit * tip @ axes, axes, unit, arch, heights)
-    enamel = np.percentile(seen[seen[..., 3] > 0.7][:, :3], 60, axis=0)
+    teeth = seen[seen[..., 3] > 0.5][:, :3]
+    if not len(teeth):
+        return drawn, tip, palette
+    light = luma(teeth)
+    enamel = teeth[np.abs(light - np.percentile(light, 60)) <= 0.1 * light.max()].mean(0)
     palette = palette._replace(tooth=np.minimum(enamel.astype(np.float64), 1.1 * palette.peak))
     drawn = draw_row(palette, resolution, upper=True, tips=profile - middle)
     return fill_from_picture(drawn, seen, palette.peak), tip, palette

@@ -40,15 +40,15 @@ def luma(color: NDArray[np.number]) -> NDArray[np.float64]:
     return np.asarray(color @ _LUMA, np.float64)
 
 
-def _median_around(image: U8, points: NDArray[np.floating], radius: int) -> Color:
-    """Median colour of the patches around points (N, 2) px."""
+def _patches(image: U8, points: NDArray[np.floating], radius: int) -> NDArray[np.float64]:
+    """Median colour of the patch around each point (N, 2) px, (N, 3)."""
     height, width = image.shape[:2]
     patches = []
     for x, y in np.rint(points).astype(int):
         x, y = min(max(x, 0), width - 1), min(max(y, 0), height - 1)
         patch = image[max(y - radius, 0) : y + radius + 1, max(x - radius, 0) : x + radius + 1]
         patches.append(np.median(patch.reshape(-1, 3), axis=0))
-    return np.maximum(np.median(patches, axis=0), 1.0)
+    return np.maximum(np.array(patches), 1.0)
 
 
 def _peak(image: U8, landmarks: NDArray[np.floating]) -> float:
@@ -71,9 +71,10 @@ def measure_palette(image: U8, landmarks: NDArray[np.floating]) -> Palette:
         landmarks: (478, 3), px.
     """
     unit = float(np.linalg.norm(landmarks[468, :2] - landmarks[473, :2]))
-    skin = _median_around(image, landmarks[list(_SKIN), :2], max(1, int(0.04 * unit)))
+    patches = _patches(image, landmarks[list(_SKIN), :2], max(1, int(0.04 * unit)))
+    skin = np.median(patches, axis=0)
     pairs = np.array(_LIPS)
-    lip = _median_around(image, landmarks[pairs, :2].mean(1), max(1, int(0.015 * unit)))
+    lip = np.median(_patches(image, landmarks[pairs, :2].mean(1), max(1, int(0.015 * unit))), axis=0)
     peak = _peak(image, landmarks)
 
     light = float(luma(skin))
@@ -84,7 +85,9 @@ def measure_palette(image: U8, landmarks: NDArray[np.floating]) -> Palette:
     flesh /= luma(flesh)
     deep = flesh**2 / luma(flesh**2)
     ivory = 1.0 + 0.42 * (tint - 1.0)
-    bright = min(max(1.03 * light + 24.0, 0.5 * peak), 0.92 * peak)
+    # Teeth stand in the middle of the face: the side that is lit counts.
+    lit = float(np.percentile(luma(patches), 65))
+    bright = min(max(1.03 * lit + 24.0, 0.5 * peak), 0.92 * peak)
     return Palette(
         skin=skin,
         lip=lip,

@@ -91,11 +91,12 @@ def draw_row(palette: Palette, resolution: float, *, upper: bool, tips: NDArray[
     # The space between two teeth: narrow between the crowns, open towards the tips' rounded corners.
     side = (1.0 - np.abs(across)) * half
     gap = np.exp(-((side / max(0.006, 0.55 * texel)) ** 2)) * min(1.0, 0.011 / texel)
-    body = 1.0 - 0.10 * np.abs(across) ** 3 - 0.10 * np.clip(height / _CROWN, 0, 1)[:, None]
-    shade = body * (1.0 - (0.38 if upper else 0.24) * gap)[None]
+    shade = 1.0 - 0.10 * np.abs(across) ** 3 - 0.10 * np.clip(height / _CROWN, 0, 1)[:, None]
 
     warm = np.array([1.0, 0.975, 0.93]) if float(np.ptp(palette.skin)) > 12 else np.ones(3)
     toward_gum = np.clip(height / _CROWN, 0, 1)[:, None, None]
     enamel = palette.tooth * (1.0 - 0.5 * toward_gum * (1.0 - warm))
-    color = enamel * shade[..., None] * (1 - to_gum[..., None]) + palette.gum * to_gum[..., None]
+    between = ((0.38 if upper else 0.20) * gap)[None, :, None]
+    enamel = enamel * shade[..., None] * (1 - between) + 0.55 * palette.gum * between
+    color = enamel * (1 - to_gum[..., None]) + palette.gum * to_gum[..., None]
     return np.ascontiguousarray(np.dstack([color, cover]).astype(np.float32))

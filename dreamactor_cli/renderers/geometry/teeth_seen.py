@@ -74,17 +74,18 @@ def fill_from_picture(drawn: NDArray[np.float32], seen: NDArray[np.float32], pea
 
     What was seen goes on along its columns, so that the teeth keep their widths where the lips hid them.
     """
-    weight = np.clip(seen[..., 3] * 2.0 - 0.6, 0, 1)
+    # The border to the lips is half lip.
+    weight = cv2.erode(np.clip(seen[..., 3] * 2.0 - 0.6, 0, 1), np.ones((3, 1), np.uint8))
     # What the shading took away is put back only up to the face's brightest parts, with the hue kept.
     filled = seen[..., :3] / np.maximum(luma(seen[..., :3]) / (1.05 * peak), 1.0).astype(np.float32)[..., None]
-    color, done = filled * weight[..., None], weight.copy()
+    known = filled * weight[..., None]
+    total, done = known.copy(), weight.copy()
     for along, across in ((3.0, 0.7), (8.0, 1.2), (24.0, 3.0)):
         mass = cv2.GaussianBlur(weight, (0, 0), sigmaX=across, sigmaY=along)
-        mean = cv2.GaussianBlur(color, (0, 0), sigmaX=across, sigmaY=along) / np.maximum(mass, 1e-5)[..., None]
-        part = ((1 - done) * np.clip(mass / 0.03, 0, 1))[..., None]
-        filled = filled * done[..., None] + mean * part + filled * np.maximum(1 - done[..., None] - part, 0)
-        done = done + part[..., 0]
+        mean = cv2.GaussianBlur(known, (0, 0), sigmaX=across, sigmaY=along) / np.maximum(mass, 1e-5)[..., None]
+        part = (1 - done) * np.clip(mass / 0.03, 0, 1)
+        total += mean * part[..., None]
+        done += part
     result = drawn.copy()
-    share = np.clip(done, 0, 1)[..., None]
-    result[..., :3] = np.clip(filled * share + drawn[..., :3] * (1 - share), 0, 255)
+    result[..., :3] = np.clip(total + drawn[..., :3] * (1 - done)[..., None], 0, 255)
     return result
