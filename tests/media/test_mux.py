@@ -9,7 +9,7 @@ from dreamactor_cli.media.mux import sound_of
 PATTERN = "testsrc2=s=64x48:r=30000/1001:d=2.5"
 NTSC = Fraction(30000, 1001)
 RATE = 48000
-COPIED = {"aac.mp4": ".mp4", "aac.mkv": ".mp4", "aac.ts": ".mp4", "opus.webm": ".webm"}
+COPIED = {"aac.mp4": ".mp4", "aac.mkv": ".mp4", "opus.webm": ".webm"}
 SOURCES = {
     "aac.mp4": ("-c:v", "libx264", "-c:a", "aac"),
     "aac.mkv": ("-c:v", "libx264", "-c:a", "aac"),
@@ -88,7 +88,7 @@ def test_whole_sound_is_copied_where_the_container_takes_it(speaking, tmp_path, 
     write(path, AudioSource(source))
     ours, theirs = packets(path), packets(source)
     assert len(ours) > 30
-    assert all(packet.endswith(same) for packet, same in zip(theirs, ours, strict=False))  # a stream's own headers fall away
+    assert ours == theirs[: len(ours)]
     assert sound_of(path).codec == sound_of(source).codec
 
 
