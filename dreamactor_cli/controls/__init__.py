@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dreamactor_cli.controls.base import Extractor
 
 # name -> "module:Class"; entry points of the group `dreamactor.extractors` add to it.
 EXTRACTORS: Mapping[str, str] = {
@@ -24,7 +28,7 @@ def extractor_table() -> dict[str, str]:
     return {**EXTRACTORS, **{point.name: point.value for point in entry_points(group="dreamactor.extractors")}}
 
 
-def load_extractor(name: str) -> type:
+def load_extractor(name: str) -> type[Extractor]:
     """Class of an extractor by name. Raises UsageError for a name that is not there."""
     from importlib import import_module
 
@@ -34,5 +38,5 @@ def load_extractor(name: str) -> type:
     if name not in table:
         raise UsageError(f"there is no control signal {name!r}", f"choose from {', '.join(table)}")
     module, _, attribute = table[name].partition(":")
-    loaded: type = getattr(import_module(module), attribute)
+    loaded: type[Extractor] = getattr(import_module(module), attribute)
     return loaded

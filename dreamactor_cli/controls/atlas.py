@@ -8,9 +8,13 @@ import cv2
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from dreamactor_cli import head_space
 from dreamactor_cli.contracts import F32, U8
+
+Index = NDArray[np.int32]
+Points = NDArray[np.float64]
 
 ATLAS_SIZE = 176  # px
 _MARGIN = 3  # px
@@ -46,7 +50,7 @@ def cover(points: NDArray[np.float64], triangles: NDArray[np.int32], size: int) 
 
 
 @numba.njit(cache=True, fastmath=True)
-def _fill_maps(pixels: NDArray[np.int32], corners: NDArray[np.int32], weights: F32, points: F32, xs: F32, ys: F32) -> None:
+def _fill_maps(pixels: Index, corners: Index, weights: F32, points: F32, xs: F32, ys: F32) -> None:
     for k in range(len(pixels)):
         x = 0.0
         y = 0.0
@@ -59,7 +63,7 @@ def _fill_maps(pixels: NDArray[np.int32], corners: NDArray[np.int32], weights: F
 
 
 @numba.njit(cache=True, fastmath=True)
-def _normal_matrix(corners: NDArray[np.int32], weights: F32, gradient: NDArray[np.float64], trust: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+def _normal_matrix(corners: Index, weights: F32, gradient: Points, trust: Points, out: Points) -> None:
     for k in range(len(corners)):
         for a in range(3):
             for b in range(3):
@@ -107,7 +111,7 @@ class Atlas:
         edge = cv2.distanceTransform(cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 3)[1:-1, 1:-1]
         return np.ascontiguousarray(np.clip(edge / 4, 0, 1)[self.inside], np.float32)
 
-    def _mesh_operators(self, triangles: NDArray[np.int32]) -> tuple[NDArray[np.float64], tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    def _mesh_operators(self, triangles: NDArray[np.int32]) -> tuple[Points, tuple[csr_matrix, csr_matrix]]:
         """Graph Laplacian, and operators (468, 468) that give the derivative of a field at each landmark."""
         linked = np.zeros((468, 468))
         for a, b in ((0, 1), (1, 2), (2, 0)):
@@ -122,15 +126,13 @@ class Atlas:
             solve = np.linalg.pinv(offset)
             slope[:, i, near] = solve
             slope[:, i, i] = -solve.sum(1)
-        from scipy.sparse import csr_matrix
-
         return laplacian, (csr_matrix(slope[0]), csr_matrix(slope[1]))
 
     def sample(self, picture: U8, points: NDArray[np.float64]) -> U8:
         """The face with landmarks (468, 2) px in a picture, brought into the layout; zeros outside."""
         _fill_maps(self.pixels, self.corners, self.weights, points.astype(np.float32), self._xs, self._ys)
         shape = (self.size, self.size)
-        return cv2.remap(picture, self._xs.reshape(shape), self._ys.reshape(shape), cv2.INTER_LINEAR)  # type: ignore[no-any-return]
+        return cv2.remap(picture, self._xs.reshape(shape), self._ys.reshape(shape), cv2.INTER_LINEAR)
 
     def coverage(self, reach: int) -> F32:
         """Share of the box around each pixel that lies inside the mesh, (size, size)."""
@@ -144,10 +146,10 @@ class Atlas:
         _normal_matrix(self.corners, self.weights, gradient, trust, out)
         return out
 
-    def push(self, points: NDArray[np.float64], shift: F32) -> NDArray[np.float64]:
+    def push(self, points: Points, shift: Points) -> Points:
         """A displacement in the layout (468, 2) px, as displacement of landmarks ``points`` in their picture, px."""
         along_x, along_y = self._slope[0] @ points, self._slope[1] @ points
-        return along_x * shift[:, :1] + along_y * shift[:, 1:]  # type: ignore[no-any-return]
+        return along_x * shift[:, :1] + along_y * shift[:, 1:]
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def chunks_of(num_frames: int) -> list[tuple[int, int]]:
     count = -(-num_frames // CHUNK)
     count += count % 2
     edges = [round(k * num_frames / count) for k in range(count + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def measure_chunk(

@@ -49,18 +49,6 @@ class Clip:
         other = np.hypot(self.others[:, 0] - x, self.others[:, 1] - y).min()
         return bool(own <= other)
 
-    def strip(self) -> tuple[int, int]:
-        """Columns of the picture, px, in which the subject's body is looked for: up to halfway to the neighbours."""
-        left, right = 0.0, float(self.width)
-        x = float(np.median(self.anchors[:, 1]))
-        for other in self.others[:, 0]:
-            middle = (float(other) + x) / 2
-            if other < x:
-                left = max(left, middle)
-            else:
-                right = min(right, middle)
-        return (int(left), int(right)) if right - left > 0.1 * self.width else (0, self.width)
-
     def save(self, path: Path) -> None:
         """Write it for worker processes."""
         from safetensors.numpy import save_file

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,8 @@ class Window:
         first = round(start * info.fps)
         left = info.num_frames - first
         if start < 0 or left < 1 or (duration is not None and duration <= 0):
-            length = float(info.duration)
-            raise UsageError(f"the window of {info.path.name} is empty: it lasts {length:.2f} s", "choose another --start or --duration")
+            what = f"the window of {info.path.name} is empty: it lasts {float(info.duration):.2f} s"
+            raise UsageError(what, "choose another --start or --duration")
         frames = left if duration is None else min(left, max(round(duration * info.fps), 1))
         rate = fps or info.fps
         return cls(first, max(round(frames * rate / info.fps), 1), rate, info.fps)
@@ -180,13 +181,12 @@ def extract_controls(
     damaged = len(cache.damaged)
     sha256 = sha256_file_of(path)
     # A rate of 0 stands for the video's own, which is not known without a look into it.
-    common = {"input_sha256": sha256, "window": f"{start}+{'end' if duration is None else duration}", "fps": fps or Fraction(0)}
+    key = partial(
+        cache.signal_key, input_sha256=sha256, window=f"{start}+{'end' if duration is None else duration}", fps=fps or Fraction(0)
+    )
     asked = {"subject": subject}
-    keys = {
-        name: cache.signal_key(extractor=name, version=e.version, parameters={**e.parameters, **asked}, **common)
-        for name, e in extractors.items()
-    }
-    facts_key = cache.signal_key(extractor="facts", version=FACTS_VERSION, parameters=asked, **common)
+    keys = {name: key(extractor=name, version=e.version, parameters={**e.parameters, **asked}) for name, e in extractors.items()}
+    facts_key = key(extractor="facts", version=FACTS_VERSION, parameters=asked)
     facts = _read_facts(cache.get(facts_key), path)
     files = {name: found for name in names if facts is not None and (found := cache.get(keys[name])) is not None}
     missing = [name for name in names if name not in files]
@@ -286,13 +286,14 @@ class _Run:
     def _metadata(self, name: str, sha256: str) -> dict[str, str]:
         return stream_metadata(
             fps=self._window.fps, width=self._info.width, height=self._info.height, source_sha256=sha256,
-            extractor_versions={name: load_extractor(name).version},  # type: ignore[attr-defined]
+            extractor_versions={name: load_extractor(name).version},
         )  # fmt: skip
 
     def _told_of(self, cuts: Sequence[int]) -> list[str]:
         if not cuts:
             return []
-        times = ", ".join(f"{float(self._window.start / self._window.source_fps + cut / self._window.fps):.2f} s" for cut in cuts[:8])
+        window = self._window
+        times = ", ".join(f"{float(window.start / window.source_fps + cut / window.fps):.2f} s" for cut in cuts[:8])
         more = f" and {len(cuts) - 8} more" if len(cuts) > 8 else ""
         return [f"{self._path.name} has scene cuts at {times}{more}; use --start and --duration to keep to one scene"]
 
@@ -312,8 +313,8 @@ def _info_to(info: VideoInfo) -> dict[str, Any]:
 
 
 def _info_from(values: Mapping[str, Any], path: Path) -> VideoInfo:
-    fixed = {**values, "fps": Fraction(values["fps"]), "duration": Fraction(values["duration"]), "warnings": tuple(values["warnings"])}
-    return VideoInfo(path=path, **fixed)
+    numbers = {name: Fraction(values[name]) for name in ("fps", "duration")}
+    return VideoInfo(path=path, **{**values, **numbers, "warnings": tuple(values["warnings"])})
 
 
 def _write_facts(path: Path, facts: _Facts) -> None:

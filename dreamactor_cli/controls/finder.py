@@ -12,6 +12,9 @@ from dreamactor_cli.controls.view import Region, View
 
 CROP_SIZE = 320  # px; the landmark network sees 192 of it
 CROP_MARGIN = 1.9  # half of the crop in halves of the face
+MAX_BODIES = 3  # that are looked for in a frame without a face
+# The joint on the other side of the body for each joint.
+_MIRROR = (0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(k + d for k in range(11, 33, 2) for d in (1, 0)))
 
 
 class Person(NamedTuple):
@@ -54,13 +57,29 @@ def head_of(skeleton: Skeleton) -> tuple[float, float, float] | None:
 
 
 def plausible_skeleton(skeleton: Skeleton | None) -> bool:
-    """Whether a skeleton is a person's and not a cat's or a bottle's: head, shoulders and hips are seen and in proportion."""
+    """Whether head and shoulders of a skeleton are seen and in proportion."""
     if skeleton is None:
         return False
     head, shoulders = float(np.median(skeleton.score[:11])), float(skeleton.score[11:13].min())
     width = float(np.linalg.norm(skeleton.joints_2d[11] - skeleton.joints_2d[12]))
-    size = float(np.ptp(skeleton.joints_2d[skeleton.score > 0.5], axis=0).max()) if (skeleton.score > 0.5).any() else 0.0
-    return head > 0.8 and shoulders > 0.8 and width > 0.04 * max(size, 1) and int((skeleton.score > 0.5).sum()) >= 11
+    seen = skeleton.score > 0.5
+    return head > 0.8 and shoulders > 0.8 and int(seen.sum()) >= 11 and width > 0.04 * body_size(skeleton)
+
+
+def body_size(skeleton: Skeleton) -> float:
+    """Longer side of the box of the joints that are seen, px."""
+    seen = skeleton.score > 0.5
+    return float(np.ptp(skeleton.joints_2d[seen], axis=0).max()) if seen.any() else 1.0
+
+
+def body_box(picture: U8, skeleton: Skeleton, grow: float = 0.35) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the joints that are seen, grown by a share of the body's size, inside the picture."""
+    joints = skeleton.joints_2d[skeleton.score > 0.5]
+    margin = grow * body_size(skeleton)
+    x0, y0 = np.floor(joints.min(0) - margin).astype(int)
+    x1, y1 = np.ceil(joints.max(0) + margin).astype(int)
+    height, width = picture.shape[:2]
+    return max(int(x0), 0), max(int(y0), 0), min(int(x1), width), min(int(y1), height)
 
 
 class FaceFinder:
@@ -87,9 +106,24 @@ class FaceFinder:
         return region.to_picture(found[0]) if found else None
 
     def skeleton(self, picture: U8) -> Skeleton | None:
-        """A plausible skeleton."""
+        """A skeleton that is a person's."""
         found = self._pose(picture)
-        return found if plausible_skeleton(found) else None
+        return found if found is not None and plausible_skeleton(found) and self._confirmed(picture, found) else None
+
+    def _confirmed(self, picture: U8, skeleton: Skeleton) -> bool:
+        """Whether the mirrored picture shows the same skeleton mirrored: bottles and cats give another one each time."""
+        x0, y0, x1, y1 = body_box(picture, skeleton)
+        crop = picture[y0:y1, x0:x1]
+        again = self._pose(np.ascontiguousarray(crop[:, ::-1]))
+        if again is None:
+            return False
+        mirrored = again.joints_2d[list(_MIRROR)]
+        mirrored = np.stack([crop.shape[1] - 1 - mirrored[:, 0] + x0, mirrored[:, 1] + y0], 1)
+        both = (skeleton.score > 0.5) & (again.score[list(_MIRROR)] > 0.5)
+        if both.sum() < 8:
+            return False
+        distance = np.linalg.norm(mirrored - skeleton.joints_2d, axis=1)[both]
+        return float(np.median(distance)) < 0.06 * body_size(skeleton)
 
     def people(self, view: View, *, with_pose: bool = True) -> list[Person]:
         """Everybody in a frame, from the left; a box counts only where the landmark graph agrees."""
@@ -107,16 +141,25 @@ class FaceFinder:
         return sorted(found, key=lambda p: p.x)
 
     def _by_skeleton(self, view: View) -> list[Person]:
-        skeleton = self.skeleton(view.work)
-        head = head_of(skeleton) if skeleton is not None else None
-        if head is None:
-            return []
-        x, y, half = (value / view.work_scale for value in head)
+        """People by their bodies: the network sees one at a time, so who was found is painted over and it looks again."""
+        picture = view.work.copy()
+        found: list[Person] = []
+        while len(found) < MAX_BODIES:
+            skeleton = self.skeleton(picture)
+            head = head_of(skeleton) if skeleton is not None else None
+            if skeleton is None or head is None:
+                break
+            found.append(self._with_face(view, *(value / view.work_scale for value in head)))
+            x0, y0, x1, y1 = body_box(picture, skeleton, grow=0.1)
+            picture[y0:y1, x0:x1] = picture.mean((0, 1)).astype(np.uint8)
+        return found
+
+    def _with_face(self, view: View, x: float, y: float, half: float) -> Person:
         for factor in (1.0, 1.5, 0.7):
             landmarks = self.mesh_at(view, x, y, half * factor)
             if landmarks is not None:
-                return [Person(*face_extent(landmarks), landmarks)]
-        return [Person(x, y, half, None)]
+                return Person(*face_extent(landmarks), landmarks)
+        return Person(x, y, half, None)
 
     def close(self) -> None:
         """Give back the graphs."""

@@ -11,14 +11,12 @@ from dreamactor_cli import head_space
 from dreamactor_cli.controls.base import Arrays, Plain, Tools, stack_frames
 from dreamactor_cli.controls.clip import Clip
 from dreamactor_cli.controls.face import pose_of_body
-from dreamactor_cli.controls.head_field import HeadField
 from dreamactor_cli.controls.head_flow import HeadFlow
 from dreamactor_cli.controls.person_flow import PersonFlow
 from dreamactor_cli.controls.torso_flow import TorsoFlow
 from dreamactor_cli.controls.view import View
 from dreamactor_cli.person_space import FIELD_COLUMNS, FIELD_ROWS
 
-STILL_FIELD = np.zeros((FIELD_ROWS, FIELD_COLUMNS, 2), np.float32)
 NO_FIELD = np.zeros((FIELD_ROWS, FIELD_COLUMNS, 2), np.float32)
 IDENTITY = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
 
@@ -34,6 +32,14 @@ def sphere_arrays(landmarks: np.ndarray) -> Arrays:
     }
 
 
+def at_origin(landmarks: np.ndarray) -> tuple[np.ndarray, head_space.HeadPose]:
+    """A mesh (478, 3) px with z relative to the pose's origin, and the pose, whose origin then has depth 0."""
+    mesh = landmarks.astype(np.float64)
+    pose = head_space.head_pose(mesh[None])
+    depth = np.array([0, 0, pose.translation[0, 2]])
+    return mesh - depth, pose._replace(translation=pose.translation - depth)
+
+
 class HeadExtractor(Plain):
     """Measures `contracts.Head`."""
 
@@ -46,8 +52,13 @@ class HeadExtractor(Plain):
         self._tools = tools
         self._head = HeadFlow(clip) if clip.landmarks is not None else None
         self._torso = TorsoFlow(clip)
-        self._field = HeadField(clip) if clip.landmarks is not None else None
-        self._person = _person_flow(clip) if clip.landmarks is not None else None
+        self._field = self._person_flow(clip) if clip.landmarks is not None else None
+
+    @staticmethod
+    def _person_flow(clip: Clip) -> PersonFlow:
+        matte = cv2.resize(clip.matte, (clip.width, clip.height), interpolation=cv2.INTER_LINEAR)
+        mesh, pose = at_origin(np.asarray(clip.landmarks))
+        return PersonFlow(View(clip.picture, clip.reference).small_grey, mesh, pose, matte)
 
     @staticmethod
     def unseen(clip: Clip) -> Arrays:
@@ -66,10 +77,11 @@ class HeadExtractor(Plain):
         head, field = IDENTITY, NO_FIELD
         if self._head is not None and self._field is not None:
             head = self._head.measure(view, landmarks)
-            field = self._field.measure(view, landmarks, head, torso)
+            mesh, pose = at_origin(landmarks)
+            field = self._field.measure(view.small_grey, mesh, pose, head.astype(np.float64), torso.astype(np.float64))
         return {**sphere, "head_2d": head, "torso_2d": torso, "field": field, "score": 1.0}
 
     def stack(self, frames: Sequence[Arrays | None]) -> Arrays:
         """Fields of the chunk."""
-        shapes = {"rotation": (3, 3), "center": (2,), "radius": (), "head_2d": (2, 3), "torso_2d": (2, 3), "score": (), "field": STILL_FIELD.shape}
-        return stack_frames(frames, shapes)
+        shapes = {"rotation": (3, 3), "center": (2,), "radius": (), "head_2d": (2, 3), "torso_2d": (2, 3), "score": ()}
+        return stack_frames(frames, {**shapes, "field": NO_FIELD.shape})

@@ -16,9 +16,9 @@ from dreamactor_cli.head_space import HeadPose
 
 Array = NDArray[np.float64]
 
-CROP_SIZE = 320  # px
+CROP_SIZE = 256  # px
 REACH = 2.2  # inter-ocular distances from the middle of the crop to its side
-POINTS = 160
+POINTS = 100
 MIN_POINTS = 15
 FADE = 0.7  # of the last correction that is left in a frame that cannot be measured
 # Contour of the lower face: what moves with expression.
@@ -37,11 +37,11 @@ def _normaliser(pose: HeadPose) -> Array:
 
 
 def _apply(matrix: Array, points: Array) -> Array:
-    return points @ matrix[:, :2].T + matrix[:, 2]  # type: ignore[no-any-return]
+    return points @ matrix[:, :2].T + matrix[:, 2]
 
 
 def _invert(matrix: Array) -> Array:
-    return cv2.invertAffineTransform(matrix)  # type: ignore[no-any-return]
+    return cv2.invertAffineTransform(matrix)
 
 
 class HeadFlow:
@@ -58,7 +58,7 @@ class HeadFlow:
         pose = head_space.head_pose(mesh[None])
         matrix = _normaliser(pose)
         crop = self._crop(view, matrix)
-        mask = self._mask(clip, mesh, pose, matrix)
+        mask = self._mask(clip, mesh, matrix)
         corners = cv2.goodFeaturesToTrack(crop, POINTS, 0.004, 5, mask=mask)
         self._points = np.zeros((0, 2), np.float32) if corners is None else corners[:, 0]
         picture_points = _apply(_invert(matrix), self._points.astype(np.float64))
@@ -74,10 +74,10 @@ class HeadFlow:
         if source is view.work and view.work_scale != 1:
             matrix[:, :2] /= view.work_scale
         warped = cv2.warpAffine(source, matrix, (CROP_SIZE, CROP_SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return cv2.cvtColor(warped, cv2.COLOR_RGB2GRAY)  # type: ignore[no-any-return]
+        return cv2.cvtColor(warped, cv2.COLOR_RGB2GRAY)
 
     @staticmethod
-    def _mask(clip: Clip, mesh: Array, pose: HeadPose, matrix: Array) -> U8:
+    def _mask(clip: Clip, mesh: Array, matrix: Array) -> U8:
         """Where points may be taken, in the crop: the person's head without what expression moves."""
         size = (CROP_SIZE, CROP_SIZE)
         to_matte = np.array([clip.matte.shape[1] / clip.width, clip.matte.shape[0] / clip.height])
@@ -98,7 +98,7 @@ class HeadFlow:
             mask[cv2.dilate(hole, np.ones((reach, reach), np.uint8)) > 0] = 0
         mouth = int(np.clip(local[[61, 291], 1].mean(), 0, CROP_SIZE))
         mask[mouth:] = 0
-        return mask  # type: ignore[no-any-return]
+        return mask
 
     def measure(self, view: View, landmarks: F32) -> F32:
         """Similarity (2, 3) px in this frame: from where the pose puts the reference's head points to where they are seen."""

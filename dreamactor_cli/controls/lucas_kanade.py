@@ -10,31 +10,39 @@ from numpy.typing import NDArray
 
 from dreamactor_cli.contracts import F32, U8
 
-WINDOW = (21, 21)  # px
+WINDOW = (15, 15)  # px
 LEVELS = 2
 BACKWARD = 1.0  # px, how far a point may miss its start when it is followed back
-_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.02)
+_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
 
 
-def follow(first: U8, second: U8, points: F32, start: F32) -> tuple[F32, NDArray[np.bool_]]:
+def follow(first: U8, second: U8, points: F32, start: F32, *, check: bool = True) -> tuple[F32, NDArray[np.bool_]]:
     """Where points of one picture are in another.
 
     Args:
         first, second: grey pictures.
         points: (N, 2) px in the first.
         start: (N, 2) px, a guess in the second.
+        check: follow the points back too, at twice the cost.
 
     Returns:
-        Positions (N, 2) px, and which of them came back to their start, (N,).
+        Positions (N, 2) px, and which of them were found, and came back to their start if that was checked, (N,).
     """
     if not len(points):
         return start, np.zeros(0, bool)
-    options = {"winSize": WINDOW, "maxLevel": LEVELS, "criteria": _STOP, "flags": cv2.OPTFLOW_USE_INITIAL_FLOW}
     source = points[:, None].astype(np.float32)
-    there, seen, _ = cv2.calcOpticalFlowPyrLK(first, second, source, start[:, None].astype(np.float32), **options)
-    back, again, _ = cv2.calcOpticalFlowPyrLK(second, first, there, source.copy(), **options)
-    good = (seen[:, 0] > 0) & (again[:, 0] > 0) & (np.linalg.norm(back - source, axis=2)[:, 0] < BACKWARD)
-    return there[:, 0], good
+    there, seen = _flow(first, second, source, start[:, None].astype(np.float32))
+    if not check:
+        return there[:, 0], seen
+    back, again = _flow(second, first, there, source.copy())
+    return there[:, 0], seen & again & (np.linalg.norm(back - source, axis=2)[:, 0] < BACKWARD)
+
+
+def _flow(first: U8, second: U8, points: F32, start: F32) -> tuple[F32, NDArray[np.bool_]]:
+    there, seen, _ = cv2.calcOpticalFlowPyrLK(
+        first, second, points, start, winSize=WINDOW, maxLevel=LEVELS, criteria=_STOP, flags=cv2.OPTFLOW_USE_INITIAL_FLOW
+    )
+    return there, seen[:, 0] > 0
 
 
 class Similarity(NamedTuple):

@@ -12,6 +12,7 @@ import cv2
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from dreamactor_cli import head_space
 from dreamactor_cli.contracts import F32, U8
@@ -19,8 +20,10 @@ from dreamactor_cli.controls.atlas import Atlas, face_atlas
 from dreamactor_cli.controls.finder import face_extent
 from dreamactor_cli.controls.view import Region
 
+Index = NDArray[np.int32]
+
 PICTURE_SIZE = 384  # px, largest side of the face crop that is sampled
-ITERATIONS = 3
+ITERATIONS = 2
 SMOOTHNESS = 1.0
 PRIOR = 0.3
 BLUR = 9  # atlas px; slower variation than this is shading and not seen
@@ -31,7 +34,7 @@ TRUST = (0.25, 0.5)  # correlation of the atlases between which the correction i
 
 @numba.njit(cache=True, fastmath=True)
 def _residual_forces(
-    pixels: NDArray[np.int32], corners: NDArray[np.int32], weights: F32, steepest: F32, residual: F32, clip: float, out: NDArray[np.float64]
+    pixels: Index, corners: Index, weights: F32, steepest: F32, residual: F32, clip: float, out: NDArray[np.float64]
 ) -> None:
     """Sum of gradient times residual at each landmark, (468, 2)."""
     out[:] = 0.0
@@ -56,14 +59,11 @@ class MeshRefiner:
 
     def __init__(self, picture: U8, landmarks: F32) -> None:
         self._atlas: Atlas = face_atlas()
-        texture = self._texture(picture, landmarks[:468, :2].astype(np.float64))
+        points = landmarks[:468, :2].astype(np.float64)
+        texture = self._sample(*self._grey(picture, points), points)
         self._deviation = float(texture[self._atlas.inside].std()) + 1e-3
         self._reference = texture
         self._build(texture)
-
-    def _texture(self, picture: U8, points: NDArray[np.float64], region: Region | None = None) -> F32:
-        grey, region = self._grey(picture, points) if region is None else (picture, region)
-        return self._sample(grey, region, points)
 
     @staticmethod
     def _grey(picture: U8, points: NDArray[np.float64]) -> tuple[U8, Region]:
@@ -84,29 +84,27 @@ class MeshRefiner:
         atlas = self._atlas
         gx = cv2.Sobel(texture, cv2.CV_32F, 1, 0, scale=0.125)
         gy = cv2.Sobel(texture, cv2.CV_32F, 0, 1, scale=0.125)
-        gradient = np.stack([gx, gy], -1).reshape(-1, 2)[atlas.pixels] * atlas.trust[:, None]
-        self._steepest = np.ascontiguousarray(gradient / self._deviation, np.float32)
-        raw = np.stack([gx, gy], -1).reshape(-1, 2)[atlas.pixels] / self._deviation
-        hessian = atlas.normal_matrix(raw.astype(np.float64), atlas.trust.astype(np.float64))
-        prior = np.kron(SMOOTHNESS * atlas.laplacian + PRIOR * np.eye(468), np.eye(2))
-        inverse = np.linalg.inv(hessian + prior)
-        self._step = inverse.astype(np.float32)
-        self._pull = (inverse @ prior).astype(np.float32)
+        gradient = np.stack([gx, gy], -1).reshape(-1, 2)[atlas.pixels].astype(np.float64) / self._deviation
+        self._steepest = np.ascontiguousarray(gradient * atlas.trust[:, None], np.float32)
+        hessian = atlas.normal_matrix(gradient, atlas.trust.astype(np.float64))
+        prior = SMOOTHNESS * atlas.laplacian + PRIOR * np.eye(468)
+        self._prior = csr_matrix(prior)
+        self._inverse = np.linalg.inv(hessian + np.kron(prior, np.eye(2))).astype(np.float32)
 
     def refine(self, picture: U8, landmarks: F32) -> F32:
         """The mesh, (478, 3) px, drawn to where the skin of the reference frame is seen; z stays."""
         start = landmarks[:468, :2].astype(np.float64)
         grey, region = self._grey(picture, start)
         points = start
-        total = np.zeros(936, np.float32)
+        total = np.zeros((468, 2))
         force = np.zeros((468, 2))
         for _ in range(ITERATIONS):
             texture = self._sample(grey, region, points)
             residual = (texture - self._reference).ravel() / self._deviation
             _residual_forces(self._atlas.pixels, self._atlas.corners, self._atlas.weights, self._steepest, residual, CLIP, force)
-            step = -(self._step @ force.ravel().astype(np.float32)) - self._pull @ total
-            total += step
-            points = start + self._atlas.push(start, total.reshape(468, 2))
+            downhill = (force + self._prior @ total).ravel().astype(np.float32)
+            total -= (self._inverse @ downhill).reshape(468, 2)
+            points = start + self._atlas.push(start, total)
         scale = float(np.linalg.norm(start[33] - start[263]))
         shift = points - start
         length = np.linalg.norm(shift, axis=1, keepdims=True)

@@ -33,24 +33,36 @@ MIN_POINTS = 200
 GROW = 0.08  # inter-ocular distances by which the matte is grown: the outline itself says most
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _forces(
-    image: F32, points: Array, value: F32, steepest: F32, index: NDArray[np.int64], weights: F32, clip: float, out: Array
+    image: F32, base: F32, field: F32, zoom: np.float32, value: F32, steepest: F32, index: NDArray[np.int32], weights: F32, out: F32
 ) -> None:
-    """Sum of gradient times residual at each node, (nodes, 2)."""
+    """Sum of gradient times clipped residual at each node, (nodes, 2).
+
+    Args:
+        image: (h, w).
+        base: where the model puts each pixel, (N, 2) px of ``image``.
+        field: (nodes, 2), inter-ocular units.
+        zoom: px of ``image`` per inter-ocular distance in this frame.
+        value, steepest: of the reference, (N,) and (N, 2).
+        index, weights: nodes around each pixel, (N, 4) each.
+    """
     height, width = image.shape
-    out[:] = 0.0
+    one, clip = np.float32(1), np.float32(CLIP)
+    out[:] = np.float32(0)
     for k in range(len(value)):
-        x, y = points[k, 0], points[k, 1]
-        if x < 0.0 or y < 0.0 or x > width - 1.001 or y > height - 1.001:
+        x, y = base[k, 0], base[k, 1]
+        for c in range(4):
+            w = weights[k, c] * zoom
+            x += w * field[index[k, c], 0]
+            y += w * field[index[k, c], 1]
+        if x < 0 or y < 0 or x >= width - 1 or y >= height - 1:
             continue
         i, j = int(x), int(y)
-        fx, fy = x - i, y - j
-        seen = (image[j, i] * (1 - fx) + image[j, i + 1] * fx) * (1 - fy) + (
-            image[j + 1, i] * (1 - fx) + image[j + 1, i + 1] * fx
-        ) * fy
-        r = seen - value[k]
-        r = min(max(r, -clip), clip)
+        fx, fy = x - np.float32(i), y - np.float32(j)
+        above = image[j, i] * (one - fx) + image[j, i + 1] * fx
+        below = image[j + 1, i] * (one - fx) + image[j + 1, i + 1] * fx
+        r = min(max(above * (one - fy) + below * fy - value[k], -clip), clip)
         for c in range(4):
             w = weights[k, c] * r
             out[index[k, c], 0] += w * steepest[k, 0]
@@ -76,11 +88,11 @@ class _Scale:
         slopes = [at(np.asarray(cv2.Sobel(image, cv2.CV_32F, *axis, scale=0.125))) for axis in ((1, 0), (0, 1))]
         # Per inter-ocular distance, so that both scales speak of the same unknowns.
         self.steepest = np.ascontiguousarray(np.stack(slopes, 1) * (unit * shrink / self.deviation), np.float32)
-        self.index, self.weights = nodes[0], nodes[1].astype(np.float32)
-        self.step, self.pull = self._solve()
+        self.index, self.weights = nodes[0].astype(np.int32), nodes[1].astype(np.float32)
+        self.inverse, self.prior = self._solve()
 
     def _solve(self) -> tuple[F32, F32]:
-        """Inverse of the normal matrix with the prior, and that inverse times the prior, (2 nodes, 2 nodes) each."""
+        """Inverse of the normal matrix with the prior, (2 nodes, 2 nodes), and the prior, (nodes, nodes)."""
         count = FIELD_ROWS * FIELD_COLUMNS
         normal = np.zeros((count, count, 2, 2))
         outer = self.steepest[:, :, None].astype(np.float64) * self.steepest[:, None, :]
@@ -90,16 +102,16 @@ class _Scale:
                 np.add.at(normal, (self.index[:, a], self.index[:, b]), w * outer)
         matrix = normal.transpose(0, 2, 1, 3).reshape(2 * count, 2 * count)
         weight = float(np.trace(matrix)) / (2 * count) + 1e-6
-        prior = weight * np.kron(SMOOTHNESS * _laplacian() + PRIOR * np.eye(count), np.eye(2))
-        inverse = np.linalg.inv(matrix + prior)
-        return inverse.astype(np.float32), (inverse @ prior).astype(np.float32)
+        prior = weight * (SMOOTHNESS * _laplacian() + PRIOR * np.eye(count))
+        inverse = np.linalg.inv(matrix + np.kron(prior, np.eye(2)))
+        return inverse.astype(np.float32), prior.astype(np.float32)
 
     def local(self, points: Array) -> Array:
         """Points in px of the shrunken picture."""
         return points * self.shrink + (self.shrink - 1) / 2
 
     def prepare(self, grey: U8) -> F32:
-        """A grey picture shrunken, without what varies slowly, in standard deviations of the reference."""
+        """A grey picture shrunken, without what varies slowly."""
         method = cv2.INTER_AREA if self._size[0] < grey.shape[1] else cv2.INTER_LINEAR
         small = cv2.resize(grey, self._size, interpolation=method).astype(np.float32)
         small = cv2.GaussianBlur(small, (0, 0), BLUR)
@@ -123,9 +135,9 @@ class PersonFlow:
         if len(points) < MIN_POINTS:
             return
         self._model = PersonModel(points, landmarks, pose)
-        self._nodes = field_weights(points, head_space.sphere_of(pose)[0][0], unit)
+        nodes = field_weights(points, head_space.sphere_of(pose)[0][0], unit)
         width = matte.shape[1]
-        self._scales = [_Scale(grey, width, points, self._nodes, unit, min(1.0, u / unit)) for u in UNITS]
+        self._scales = [_Scale(grey, width, points, nodes, unit, min(1.0, u / unit)) for u in UNITS]
 
     def measure(self, grey: U8, landmarks: Array, pose: HeadPose, head_2d: Array, torso_2d: Array) -> F32:
         """Field (FIELD_ROWS, FIELD_COLUMNS, 2) of a frame, inter-ocular units; zero if there is too little to follow.
@@ -138,18 +150,15 @@ class PersonFlow:
         if not self._scales:
             return field.reshape(FIELD_ROWS, FIELD_COLUMNS, 2)
         base = self._model.move(pose, landmarks, head_2d, torso_2d)[:, :2]
-        zoom = float(pose.scale[0])
-        index, weights = self._nodes
-        force = np.zeros((len(field), 2))
+        force = np.zeros_like(field)
         for scale in self._scales:
-            image = scale.prepare(grey) / np.float32(scale.deviation)
+            image = scale.prepare(grey) * np.float32(1 / scale.deviation)
+            points = scale.local(base).astype(np.float32)
+            zoom = np.float32(float(pose.scale[0]) * scale.shrink)
             for _ in range(ITERATIONS):
-                shift = np.einsum("nk,nkc->nc", weights, field[index]) * zoom
-                points = scale.local(base + shift)
-                _forces(image, points, scale.value, scale.steepest, scale.index, scale.weights, CLIP, force)
-                step = -(scale.step @ force.ravel().astype(np.float32)) - scale.pull @ field.ravel()
-                field = field + step.reshape(-1, 2)
-                length = np.linalg.norm(field, axis=1, keepdims=True)
+                _forces(image, points, field, zoom, scale.value, scale.steepest, scale.index, scale.weights, force)
+                field = field - (scale.inverse @ (force + scale.prior @ field).ravel()).reshape(-1, 2)
+                length = np.sqrt((field**2).sum(1, keepdims=True))
                 field *= np.minimum(1, LIMIT / np.maximum(length, 1e-9))
         return field.reshape(FIELD_ROWS, FIELD_COLUMNS, 2).astype(np.float32)
 

@@ -39,9 +39,8 @@ class _Worker:
         self.log = log
         with open(log, "wb") as stderr:
             # -P: a file in the user's folder must not stand in for a module.
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _START], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment
-            )
+            command, pipe = [sys.executable, "-P", "-c", _START], subprocess.PIPE
+            self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=stderr, env=environment)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.stdin: IO[bytes] = self.process.stdin
@@ -181,7 +180,7 @@ class SameProcess:
 def _death_of(worker: _Worker) -> DreamActorError:
     how = worker.epitaph()
     if how == "killed by signal 9":
-        return WorkerLost("a worker process was killed, perhaps for want of memory", "run again, with --workers 1 if it happens again")
+        return WorkerLost("a worker process was killed, perhaps for want of memory", "run again, with fewer --workers")
     return WorkerLost(f"a worker process died ({how})", "run the same command again")
 
 
@@ -198,7 +197,8 @@ def describe_error(error: Exception) -> dict[str, str]:
     if isinstance(error, DreamActorError):
         return {"type": type(error).__name__, "message": error.message, "hint": error.hint}
     if isinstance(error, MemoryError):
-        return {"type": OutOfMemory.__name__, "message": "memory ran out while the clip was measured", "hint": "use fewer --workers"}
+        what = "memory ran out while the clip was measured"
+        return {"type": OutOfMemory.__name__, "message": what, "hint": "use fewer --workers"}
     what = f"the clip could not be measured ({type(error).__name__}: {error})"
     return {"type": JobFailed.__name__, "message": what, "hint": "report this with the clip"}
 

@@ -17,7 +17,7 @@ _NEAR = 8  # frames
 
 def thumbnail(view: View) -> U8:
     """The frame as (THUMB, THUMB) grey."""
-    return cv2.resize(view.thumb, (THUMB, THUMB), interpolation=cv2.INTER_AREA)  # type: ignore[no-any-return]
+    return cv2.resize(view.thumb, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
 
 
 def _difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -27,7 +27,7 @@ def _difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.fl
     """
     noise = 2.0**2 * a.shape[1]  # two grey levels
     product = (a * b).sum(1) + noise
-    return 1 - product / np.sqrt(((a * a).sum(1) + noise) * ((b * b).sum(1) + noise))  # type: ignore[no-any-return]
+    return 1 - product / np.sqrt(((a * a).sum(1) + noise) * ((b * b).sum(1) + noise))
 
 
 def find_cuts(thumbs: U8) -> list[int]:
@@ -51,7 +51,7 @@ def find_cuts(thumbs: U8) -> list[int]:
             continue
         before = flat[max(t - 2, 0) : t + 1]
         after = flat[t + 1 : t + 4]
-        lasting = min(float(_difference(flat[None, i].repeat(len(after), 0), after).min()) for i in range(t - len(before) + 1, t + 1))
-        if lasting > 0.7 * _CHANGE:
+        lasting = [float(_difference(frame[None].repeat(len(after), 0), after).min()) for frame in before]
+        if min(lasting) > 0.7 * _CHANGE:
             cuts.append(int(t) + 1)
     return cuts

@@ -14,7 +14,7 @@ from dreamactor_cli.controls.face import describe_faces, identity_of
 from dreamactor_cli.controls.finder import FaceFinder, Person, face_extent, face_region
 from dreamactor_cli.controls.graphs import FaceDetector, FaceMesh, PersonMask, Pose, Skeleton
 from dreamactor_cli.controls.hands import find_hands, join_hands, stack_hands
-from dreamactor_cli.controls.head import IDENTITY, NO_FIELD, sphere_arrays
+from dreamactor_cli.controls.head import IDENTITY, sphere_arrays
 from dreamactor_cli.controls.view import View, shrink
 from dreamactor_cli.errors import NoPersonFound
 from dreamactor_cli.person_space import still_field
@@ -109,8 +109,8 @@ class _StillReader:
         for picture, scale in self._variants(view):
             for boxes in self._eager_boxes:
                 for box in boxes(picture)[:2]:
-                    found = [self._eagerly(view, box.x / scale, box.y / scale, margin * box.half / scale) for margin in (1.3, 1.8)]
-                    first, second = found
+                    x, y, half = box.x / scale, box.y / scale, box.half / scale
+                    first, second = (self._eagerly(view, x, y, margin * half) for margin in (1.3, 1.8))
                     if first is None or second is None or not _is_face(first, view):
                         continue
                     (x, y, half), (x2, y2, half2) = face_extent(first), face_extent(second)

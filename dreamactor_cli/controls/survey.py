@@ -61,15 +61,16 @@ def _choose(tracks: list[_Track], samples: int, subject: int | None, width: int,
     steady.sort(key=lambda t: t.x)
     if subject is not None:
         if not 1 <= subject <= len(steady):
-            raise UsageError(f"--subject {subject}: {len(steady)} people were found in {name}", f"choose 1 to {len(steady)}, from the left")
+            what = f"--subject {subject}: {len(steady)} people were found in {name}"
+            raise UsageError(what, f"choose 1 to {len(steady)}, from the left")
         return steady[subject - 1], []
     chosen = max(steady, key=lambda t: t.weight)
     if len(steady) == 1:
         return chosen, []
     third = ("left", "middle", "right")[min(int(3 * chosen.x / width), 2)]
     number = steady.index(chosen) + 1
-    told = f"{len(steady)} people found in {name}; following the one at the {third} third (number {number} from the left), use --subject N for another"
-    return chosen, [told]
+    where = f"the one at the {third} third (number {number} from the left)"
+    return chosen, [f"{len(steady)} people found in {name}; following {where}, use --subject N for another"]
 
 
 class Survey:

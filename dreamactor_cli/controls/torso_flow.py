@@ -12,7 +12,7 @@ from dreamactor_cli.controls.clip import Clip
 from dreamactor_cli.controls.lucas_kanade import Similarity, fit_similarity_2d, follow
 from dreamactor_cli.controls.view import View
 
-POINTS = 150
+POINTS = 120
 MIN_POINTS = 15
 BELOW_CHIN = 0.45  # inter-ocular distances
 MAX_TURN, MIN_SCALE, MAX_SCALE = 12.0, 0.8, 1.25  # beyond these only the shift is believed
@@ -49,7 +49,7 @@ class TorsoFlow:
             _, y, half = clip.subject_at(clip.reference)
             top = y + 2 * half
         mask[: int(np.clip(top * self._scale, 0, shape[0]))] = 0
-        return cv2.erode(mask, np.ones((7, 7), np.uint8))  # type: ignore[no-any-return]
+        return cv2.erode(mask, np.ones((7, 7), np.uint8))
 
     @staticmethod
     def _coarse_patch(grey: U8, mask: U8) -> tuple[U8 | None, tuple[int, int]]:
@@ -80,7 +80,7 @@ class TorsoFlow:
 
     def _fit(self, grey: U8, guess: NDArray[np.float64]) -> Similarity | None:
         start = self._points.astype(np.float64) @ guess[:, :2].T + guess[:, 2]
-        seen, good = follow(self._reference, grey, self._points, start.astype(np.float32))
+        seen, good = follow(self._reference, grey, self._points, start.astype(np.float32), check=False)
         if good.sum() < MIN_POINTS:
             return None
         source, target = self._points[good].astype(np.float64), seen[good].astype(np.float64)
@@ -110,4 +110,4 @@ class TorsoFlow:
 
 def _coarse(grey: U8) -> U8:
     size = (max(grey.shape[1] // COARSE, 1), max(grey.shape[0] // COARSE, 1))
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)  # type: ignore[no-any-return]
+    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dreamactor_cli.contracts import F32
+from dreamactor_cli.contracts import F32, U8
 from dreamactor_cli.controls.clip import Clip
 from dreamactor_cli.controls.finder import FaceFinder, face_extent, face_region
 from dreamactor_cli.controls.graphs import FaceMesh, Pose, Skeleton
@@ -105,21 +105,45 @@ class FaceTracker:
 
 
 class PoseTracker:
-    """The subject's skeleton."""
+    """The subject's skeleton.
+
+    The graph follows whom it found first. Where there are others, it is first shown a picture in which only the surroundings
+    of the subject are left.
+    """
 
     def __init__(self, clip: Clip) -> None:
         self._pose = Pose()
-        self._strip = clip.strip()
+        self._clip = clip
+        self._last: tuple[float, float, float] | None = None  # centre and half size of the head, px of the picture
 
     def track(self, view: View) -> Skeleton | None:
         """Joints in px of the picture, or None where nobody is seen."""
-        scale = view.work_scale
-        left, right = (round(column * scale) for column in self._strip)
-        found = self._pose(view.work[:, left:right])
+        alone = not len(self._clip.others)
+        if not alone and self._last is None:
+            self._pose(self._only_subject(view))
+        found = self._pose(view.work)
         if found is None or (found.score > 0.5).sum() < 4:
+            self._last = None
             return None
-        joints = (found.joints_2d + np.array([left, 0], np.float32)) / np.float32(scale)
-        return Skeleton(joints, found.joints_3d, found.score)
+        skeleton = Skeleton(found.joints_2d / np.float32(view.work_scale), found.joints_3d, found.score)
+        x, y = (float(v) for v in skeleton.joints_2d[:11].mean(0))
+        half = self._clip.subject_at(view.index)[2]
+        expected = self._last or self._clip.subject_at(view.index)
+        if not alone and np.hypot(x - expected[0], y - expected[1]) > 5 * half:
+            self._last = None
+            return None
+        self._last = (x, y, half)
+        return skeleton
+
+    def _only_subject(self, view: View) -> U8:
+        """The picture, grey but for the columns around the subject."""
+        x, _, half = (value * view.work_scale for value in self._clip.subject_at(view.index))
+        others = self._clip.others[:, 0] * view.work_scale
+        reach = min([5 * half, *(max(abs(float(other) - x) / 2, 2 * half) for other in others)])
+        left, right = max(int(x - reach), 0), max(int(x + reach), 1)
+        picture = np.full_like(view.work, 128)
+        picture[:, left:right] = view.work[:, left:right]
+        return picture
 
     def close(self) -> None:
         """Give back the graph."""

@@ -55,8 +55,7 @@ class Region:
             bottom, right = 2 * self.half - top - inside.shape[0], 2 * self.half - left - inside.shape[1]
             inside = cv2.copyMakeBorder(inside, top, bottom, left, right, cv2.BORDER_REPLICATE)
         shrinks = self.size < 2 * self.half
-        out = cv2.resize(inside, (self.size, self.size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        return out  # type: ignore[no-any-return]
+        return cv2.resize(inside, (self.size, self.size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
     def to_picture(self, points: np.ndarray) -> np.ndarray:
         """Points (N, 2 or 3) of the crop in px of the picture; z is only scaled."""
@@ -100,14 +99,14 @@ class View:
     @cached_property
     def small_grey(self) -> U8:
         """Grey, at most `FLOW_SIDE` px long."""
-        return cv2.cvtColor(shrink(self.work, FLOW_SIDE), cv2.COLOR_RGB2GRAY)  # type: ignore[no-any-return]
+        return cv2.cvtColor(shrink(self.work, FLOW_SIDE), cv2.COLOR_RGB2GRAY)
 
     @cached_property
     def thumb(self) -> U8:
         """Grey, 64 px wide, for what only needs the gist of a frame."""
         width = 64
         height = min(max(round(width * self.height / self.width), 4), 256)
-        return cv2.resize(self.small_grey, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[no-any-return]
+        return cv2.resize(self.small_grey, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def shrink(picture: U8, side: int) -> U8:
@@ -117,4 +116,4 @@ def shrink(picture: U8, side: int) -> U8:
         return picture
     scale = side / max(height, width)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[no-any-return]
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
