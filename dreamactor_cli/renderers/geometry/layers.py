@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
+THIN = 0.6  # alpha below which the background plate answers for what colour and alpha leave open
+TOLERANCE = 1.5  # grey levels by which the composite of the layers may miss the picture
 INPAINT_SIZE = 160  # px of the longer side at which holes are inpainted: what is missing is blurred anyway
 
 
@@ -45,14 +47,27 @@ def separate(image: U8, matte: F32, solid: U8) -> Layers:
     background = fill(image, dilate(alpha > 0.05, 0.03 * len(image)))
     spread = spread_color(picture, alpha > 0.95)
     alpha = recolor_matte(picture, alpha, spread, background)
+    alpha = np.where(alpha < THIN, alpha, np.maximum(alpha, least_alpha(picture, background)))
     a = alpha[..., None]
     # F = (I - (1-a) B) / a takes the background's light out of hair and outline.
     unmixed = np.clip((picture - (1 - a) * background) / np.maximum(a, 0.05), 0, 255)
     color = np.where(a > 0.98, picture, np.where(a > 0.12, unmixed, spread))
     # Where the matte is thin, the background plate takes what is missing to the picture.
     rest = np.clip((picture - a * color) / np.maximum(1 - a, 0.05), 0, 255)
-    background = np.where((a > 0.004) & (a < 0.6), rest, background)
-    return Layers(color=_u8(color), alpha=_u8(alpha * 255), background=_u8(background))
+    background = np.where(a < THIN, rest, background)
+    return _exact(image, _u8(color), _u8(alpha * 255), _u8(background))
+
+
+def _exact(image: U8, color: U8, alpha: U8, background: U8) -> Layers:
+    """Layers whose composite is the picture: where no colours can explain it, a pixel goes wholly to one layer."""
+    a = alpha[..., None].astype(np.float32) / 255
+    composite = a * color + (1 - a) * background
+    off = np.abs(composite - image).max(2) > TOLERANCE
+    person = off & (alpha >= 128)
+    nobody = off & (alpha < 128)
+    color[person], alpha[person] = image[person], 255
+    background[nobody], alpha[nobody] = image[nobody], 0
+    return Layers(color=color, alpha=alpha, background=background)
 
 
 def refine_matte(picture: F32, matte: F32, solid: U8) -> F32:
@@ -74,6 +89,13 @@ def guided_filter(guide: F32, values: F32, radius: int, epsilon: float) -> F32:
     slope = (mean(guide * values) - mean_g * mean_v) / (mean(guide * guide) - mean_g**2 + epsilon)
     offset = mean_v - slope * mean_g
     return mean(slope) * guide + mean(offset)
+
+
+def least_alpha(picture: F32, background: F32) -> F32:
+    """The smallest alpha (H, W) at which some colour over the background gives the picture; both (H, W, 3)."""
+    gap = picture - background
+    room = np.where(gap > 0, 255 - background, background)
+    return np.clip(np.abs(gap) / np.maximum(room, 1), 0, 1).max(2).astype(np.float32)
 
 
 def recolor_matte(picture: F32, alpha: F32, color: F32, background: F32) -> F32:
