@@ -1,9 +1,10 @@
 """Frames of a video, exact to the frame and to the colour.
 
-Why PyAV and not decord, which was measured here (FFmpeg 8 against the FFmpeg 4.1 of 2018 that decord 0.6 carries): on
-intact files both give the same bytes and the same number of frames, and both seek exactly; but decord ignores the
-rotation of phones, hands out damaged pictures without a word, raises at a moment that depends on its threads when a packet
-is broken (so the same input would not give the same frames), and spends about twice the processor time a frame.
+Why PyAV and not decord, which ``bench/media.py`` measures beside it: on intact clips both give the same number of frames and
+the same bytes, honour rotation and seek exactly. But where a stream is damaged decord hands out smeared pictures without a
+word, or raises, and when it raises depends on its threads (seen: after 124, 125 or 126 frames of one file), so that the same
+input would not always give the same frames. It also takes half as much processor time again, and it would decode files
+from outside with the FFmpeg of 2018.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def read_frames(
         stop: one past the last frame; None is to the end.
         info: of an earlier `probe`, to save another.
         accurate: True converts colours without loss of grey levels and with chroma interpolated; False takes the fast way,
-            which is three times as fast and about one level darker, good enough for trackers.
+            which costs a third and is about one level darker: good enough for trackers.
 
     Returns:
         An iterator of (H, W, 3).
