@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from dreamactor_cli.head_space import HeadPose
 from dreamactor_cli.person_space import PersonModel
-from dreamactor_cli.renderers.geometry.raster import rasterize
+from dreamactor_cli.renderers.geometry.raster import EMPTY, rasterize
 
 Array = NDArray[np.float64]
 F32 = NDArray[np.float32]
 
-CELLS = 44  # grid cells over the longer side of the picture
-PAD = 0.35  # of the longer side: how far the mesh continues beyond the picture
+CELLS = 40  # grid cells over the longer side of the picture
+PAD = 0.3  # of the longer side: how far the mesh continues beyond the picture
 MAP_STEP = 2  # the layer is smooth: its map is rasterised at half size and enlarged
 
 
@@ -27,33 +27,60 @@ class PersonMesh:
     Args:
         landmarks: of the reference, (478, 3) px, z relative to the pose's origin.
         pose: of the reference's head, T = 1.
-        width, height: of the reference, px.
+        alpha: (H, W), 0 where nobody is.
     """
 
-    def __init__(self, landmarks: Array, pose: HeadPose, width: int, height: int) -> None:
-        self.width, self.height = width, height
-        grid, self.triangles = _grid(width, height)
+    def __init__(self, landmarks: Array, pose: HeadPose, alpha: NDArray[np.uint8]) -> None:
+        self.height, self.width = alpha.shape
+        grid, triangles, step = _grid(self.width, self.height)
+        used = _near_person(grid, alpha, step)
+        keep = used[triangles].any(1)
+        self.triangles = np.ascontiguousarray(triangles[keep])
         self.model = PersonModel(grid, landmarks, pose)
+        self._used = np.unique(self.triangles)
         self._attributes = np.ascontiguousarray(grid, np.float32)
 
-    def draw(self, vertices: Array) -> tuple[F32, F32]:
-        """Source positions x, y in px for every pixel of the frame, (H, W) each, from vertices (N, 3) px."""
+    def draw(self, vertices: Array) -> tuple[slice, slice, F32, F32] | None:
+        """Rasterise the layer.
+
+        Args:
+            vertices: (N, 3) px, of `model`.
+
+        Returns:
+            Rows, columns, and over them the source positions x, y in px; None if off the frame.
+        """
+        low = np.floor(vertices[self._used, :2].min(0)).astype(int) // MAP_STEP * MAP_STEP
+        high = np.ceil(vertices[self._used, :2].max(0)).astype(int) + 1
+        x0, y0 = max(int(low[0]), 0), max(int(low[1]), 0)
+        width, height = min(int(high[0]), self.width) - x0, min(int(high[1]), self.height) - y0
+        if width < 2 or height < 2:
+            return None
         # One cell more on each side, so that enlarging never has to guess beyond the last sample.
-        columns, rows = -(-self.width // MAP_STEP) + 2, -(-self.height // MAP_STEP) + 2
-        out = np.zeros((2, rows, columns), np.float32)
+        columns, rows = -(-width // MAP_STEP) + 2, -(-height // MAP_STEP) + 2
+        out = np.full((2, rows, columns), EMPTY, np.float32)
         depth = np.full((rows, columns), np.inf, np.float32)
-        center = (MAP_STEP - 1) / 2
-        points = np.ascontiguousarray((vertices[:, :2] - center) / MAP_STEP + 1, np.float32)
+        corner = np.array([x0, y0]) + (MAP_STEP - 1) / 2
+        points = np.ascontiguousarray((vertices[:, :2] - corner) / MAP_STEP + 1, np.float32)
         z = np.ascontiguousarray(vertices[:, 2], np.float32)
         rasterize(points, z, self._attributes, self.triangles, True, depth, out)
         size = (columns * MAP_STEP, rows * MAP_STEP)
-        inner = (slice(MAP_STEP, MAP_STEP + self.height), slice(MAP_STEP, MAP_STEP + self.width))
-        x, y = (cv2.resize(m, size, interpolation=cv2.INTER_LINEAR)[inner] for m in out)
-        return np.ascontiguousarray(x), np.ascontiguousarray(y)
+        inner = (slice(MAP_STEP, MAP_STEP + height), slice(MAP_STEP, MAP_STEP + width))
+        x, y = (np.ascontiguousarray(cv2.resize(m, size, interpolation=cv2.INTER_LINEAR)[inner]) for m in out)
+        return slice(y0, y0 + height), slice(x0, x0 + width), x, y
 
 
-def _grid(width: int, height: int) -> tuple[Array, NDArray[np.int32]]:
-    """Vertices (N, 2) px and triangles (M, 3) of a regular grid that continues beyond the picture."""
+def _near_person(grid: Array, alpha: NDArray[np.uint8], step: float) -> NDArray[np.bool_]:
+    """Which grid vertices have the person within two cells, (N,); beyond the picture, its edge counts."""
+    size = 2 * round(2 * step) + 1
+    near = cv2.dilate((alpha > 0).astype(np.uint8), np.ones((size, size), np.uint8))
+    height, width = alpha.shape
+    x = np.clip(np.rint(grid[:, 0]).astype(int), 0, width - 1)
+    y = np.clip(np.rint(grid[:, 1]).astype(int), 0, height - 1)
+    return near[y, x] > 0
+
+
+def _grid(width: int, height: int) -> tuple[Array, NDArray[np.int32], float]:
+    """Vertices (N, 2) px, triangles (M, 3) and cell size in px of a regular grid that continues beyond the picture."""
     step = max(4.0, max(width, height) / CELLS)
     pad = PAD * max(width, height)
     xs = np.arange(-pad, width + pad + step, step)
@@ -62,4 +89,4 @@ def _grid(width: int, height: int) -> tuple[Array, NDArray[np.int32]]:
     index = np.arange(len(grid)).reshape(len(ys), len(xs))
     a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
     triangles = np.concatenate([np.stack([a, b, d], -1).reshape(-1, 3), np.stack([a, d, c], -1).reshape(-1, 3)])
-    return grid, triangles.astype(np.int32)
+    return grid, triangles.astype(np.int32), step

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 EDGE_TOLERANCE = 1e-4  # barycentric: neighbours overlap by a hair, so that no pixel between them stays empty
-EMPTY = np.float32(-1e4)  # map value where no triangle lies
+EMPTY = np.float32(-1e5)  # map value where no triangle lies
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")

@@ -28,6 +28,7 @@ from dreamactor_cli.renderers.geometry.sampling import Sampler
 U8 = NDArray[np.uint8]
 Array = NDArray[np.float64]
 
+MAP_FLOOR = -4096.0  # px; source positions below it are mixed with `raster.EMPTY`
 WINDOW = 32  # frames of controls read at a time
 NECK_FILL = (0.45, 0.03)  # where the jaw is taken out of the person layer: below this canonical y, this far inside the oval
 
@@ -54,7 +55,7 @@ class Actor:
         self.background = layers.background
         self._person = Sampler(person)
         self._face = Sampler(image)
-        self._person_mesh = PersonMesh(landmarks, pose, self.width, self.height)
+        self._person_mesh = PersonMesh(landmarks, pose, layers.alpha)
         self._face_mesh = FaceMesh(landmarks, scale, rotation)
         self._mouth = MouthInterior(image, landmarks, rotation)
         self._eyes = Eyes(image, landmarks)
@@ -70,18 +71,30 @@ class Actor:
             pose, landmarks, head.head_2d[index].astype(np.float64), head.torso_2d[index].astype(np.float64),
             head.field[index].astype(np.float64),
         )  # fmt: skip
-        person = self._person.at(*self._person_mesh.draw(vertices))
-        color, cover = np.ascontiguousarray(person[..., :3]), np.ascontiguousarray(person[..., 3])
-        if alpha:
-            frame = color
-        else:
-            frame = self.background.copy()
-            composite(frame, color, cover)
+        frame = self.background.copy()
+        cover = np.zeros((self.height, self.width), np.uint8)
+        self._draw_person(frame, cover, vertices, alpha)
         self._draw_face(frame, cover, landmarks, pose)
         patch = None if controls.appearance is None else controls.appearance.mouth[index]
         self._mouth.draw(frame, landmarks, pose.rotation[0], patch)
         self._eyes.draw(frame, landmarks)
         return np.dstack([frame, cover]) if alpha else frame
+
+    def _draw_person(self, frame: U8, cover: U8, vertices: Array, alone: bool) -> None:
+        """Lay the person over the frame, in place; ``alone``: its colours as they are, for a frame without background."""
+        drawn = self._person_mesh.draw(vertices)
+        if drawn is None:
+            return
+        rows, columns, x, y = drawn
+        person = self._person.at(x, y)
+        color, alpha = np.ascontiguousarray(person[..., :3]), np.ascontiguousarray(person[..., 3])
+        # Where no mesh lies, and where the enlarged map passes from mesh to nothing, there is no person.
+        alpha[x < MAP_FLOOR] = 0
+        cover[rows, columns] = alpha
+        if alone:
+            frame[rows, columns] = color
+        else:
+            composite(frame[rows, columns], color, alpha)
 
     def _draw_face(self, frame: U8, cover: U8, landmarks: Array, pose: head_space.HeadPose) -> None:
         """Lay the face over the frame and over the alpha of the person, in place."""
@@ -91,9 +104,7 @@ class Actor:
             return
         rows, columns, x, y, amount = drawn
         alpha = np.rint(amount * 255).astype(np.uint8)
-        target = np.ascontiguousarray(frame[rows, columns])
-        composite(target, self._face.at(x, y), alpha)
-        frame[rows, columns] = target
+        composite(frame[rows, columns], self._face.at(x, y), alpha)
         cover[rows, columns] = np.maximum(cover[rows, columns], alpha)
 
 
