@@ -19,6 +19,7 @@ def demo(
     motion: Annotated[str, typer.Option("--motion", metavar="NAME", help="A built-in motion.")] = "greeting",
     preset: o.PresetName = "default",
     size: o.Size = None,
+    overwrite: o.Overwrite = False,
 ) -> None:
     """Animate the public-domain portrait of the astronaut Eileen Collins by a built-in motion."""
     import tempfile
@@ -32,7 +33,14 @@ def demo(
         picture = Path(folder) / "astronaut.png"
         _write_portrait(picture)
         console.note(f"animating the portrait that scikit-image ships by the motion {motion!r}")
-        job = Job(id="demo", references=(picture,), driving=f"motion:{motion}", output=output, preset=merged, overwrite=True)
+        job = Job(
+            id="demo",
+            references=(picture,),
+            driving=f"motion:{motion}",
+            output=output,
+            preset=merged,
+            overwrite=overwrite or output == OUTPUT,
+        )
         result = animate.run(console, job)
     console.note(f"the video is {result.output.resolve()}; now try your own: dreamactor animate -s PHOTO.jpg -d CLIP.mp4")
 

@@ -58,6 +58,9 @@ def extract(
         subject, workers, preview,
     )  # fmt: skip
     targets = _targets(source, output, request)
+    for written in (*targets, preview):
+        if written is not None and written.resolve() in {path.resolve() for path in source}:
+            raise UsageError(f"{written} is a source itself", "name another file to write")
     failed = 0
     for path, target in zip(source, targets, strict=True):
         try:
@@ -101,8 +104,6 @@ def _targets(sources: list[Path], output: Path | None, request: _Request) -> lis
     targets = [output] if is_file else [output / f"{path.stem}{suffix}" for path in sources]
     if len({target.resolve() for target in targets}) < len(targets):
         raise UsageError("two sources have the same name", "extract them into two folders")
-    if {path.resolve() for path in sources} & {target.resolve() for target in targets}:
-        raise UsageError(f"-o {output} is the source itself", "name another file")
     return [*targets]
 
 

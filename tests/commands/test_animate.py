@@ -175,7 +175,7 @@ def test_a_signal_leaves_nothing_behind(
         driving = str(tmp_path / "long.mp4")
     arguments = ["-s", portrait, "-d", driving, "-o", "out.mp4", "--size", "1024x1024", "--duration", "60", "--cache-dir", cache]
     process = program("animate", *arguments, cwd=work, TMPDIR=str(scratch))
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 120
     while time.monotonic() < limit and not (
         any(work.iterdir()) or (stage == "extract" and cache.exists() and any(cache.rglob("*")))
     ):
@@ -185,7 +185,7 @@ def test_a_signal_leaves_nothing_behind(
         os.killpg(process.pid, number)  # as a terminal does
     else:
         process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == code, err
     assert err.strip().splitlines()[-1].startswith("dreamactor: error[stopped]: ")
     assert "Traceback" not in err

@@ -113,7 +113,8 @@ def test_odd_names(
         (["other.mp4", "--preview", "p.mp4"], "--preview takes one source"),
         (["other.mp4", "-o", "one.csv"], "one file for 2 sources"),
         (["sub/clip.mov", "-o", "out"], "the same name"),
-        (["-o", "clip.mp4"], "is the source itself"),
+        (["-o", "clip.mp4"], "is a source itself"),
+        (["--preview", "./clip.mp4"], "is a source itself"),
         (["--subject", "0"], "--subject"),
     ],
 )
