@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +67,7 @@ class _Signal:
         """All array fields by name."""
         return {name: getattr(self, name) for name in self.SHAPES}
 
-    def window(self, start: int, stop: int) -> _Signal:
+    def window(self, start: int, stop: int) -> Self:
         """Frames start..stop-1; fields without a T stay whole."""
         cut = {n: getattr(self, n)[start:stop] for n, s in self.SHAPES.items() if s[0] == "T"}
         return replace(self, **cut)  # type: ignore[type-var]
