@@ -82,17 +82,20 @@ class Window:
         """Frame of the video that is shown at a frame of the window."""
         return self.start + int(frame * self.source_fps / self.fps)
 
-    def frames(self, path: Path, info: VideoInfo, start: int, stop: int) -> Iterator[U8]:
-        """Frames start..stop-1 of the window, (H, W, 3) each."""
+    def frames(self, path: Path, info: VideoInfo, start: int, stop: int, damaged: list[int]) -> Iterator[U8]:
+        """Frames start..stop-1 of the window, (H, W, 3) each; numbers of those that could not be decoded go to ``damaged``."""
         wanted = [min(self.source(k), info.num_frames - 1) for k in range(start, stop)]
         if not wanted:
             return
         with closing(read_frames(path, wanted[0], wanted[-1] + 1, info=info, accurate=False)) as reader:
             position, picture = wanted[0] - 1, None
-            for index in wanted:
+            for frame, index in enumerate(wanted, start):
+                before = reader.repeated
                 while position < index:
                     picture = next(reader)
                     position += 1
+                if reader.repeated > before:
+                    damaged.append(frame)
                 assert picture is not None
                 yield picture
 
@@ -113,28 +116,30 @@ class _Measurer:
         if task["do"] == "survey":
             return {"warnings": self._survey()}
         start, stop = task["chunk"]
-        self._measure(start, stop, Path(task["file"]), lambda frames: tell({"frames": frames}))
-        return {}
+        return {"damaged": self._measure(start, stop, Path(task["file"]), lambda frames: tell({"frames": frames}))}
 
     def _survey(self) -> list[str]:
         from dreamactor_cli.controls.survey import Survey
 
         def frame_at(index: int) -> U8:
-            return next(iter(self._window.frames(self._path, self._info, index, index + 1)))
+            return next(iter(self._window.frames(self._path, self._info, index, index + 1, [])))
 
         survey = Survey(frame_at, self._window.num_frames, float(self._window.fps), self._path.name)
         clip = survey.run(self._subject)
         clip.save(self._scratch / "clip.safetensors")
         return survey.warnings
 
-    def _measure(self, start: int, stop: int, file: Path, on_frames: Callable[[int], None]) -> None:
+    def _measure(self, start: int, stop: int, file: Path, on_frames: Callable[[int], None]) -> int:
+        """Measure a chunk into a file; returns how many of its frames are damaged."""
         from safetensors.numpy import save_file
 
         self._clip = self._clip or Clip.load(self._scratch / "clip.safetensors")
         first = max(start - WARM_UP, 0)
-        frames = self._window.frames(self._path, self._info, first, stop)
+        damaged: list[int] = []
+        frames = self._window.frames(self._path, self._info, first, stop, damaged)
         arrays = measure_chunk(self._clip, frames, first, start, self._signals, on_frames)
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, str(file))
+        return sum(frame >= start for frame in damaged)
 
 
 def open_worker(payload: Mapping[str, Any]) -> _Measurer:
@@ -266,8 +271,9 @@ class _Run:
         alone = self._workers == 1 or cost < _WORTH_A_POOL
         with SameProcess(open_worker, payload) if alone else WorkerPool(self._workers, target, payload, scratch) as pool:
             survey = pool.run([{"do": "survey"}], self._tell)[0]
-            pool.run(tasks, self._tell)
-        return survey["warnings"], parts
+            damaged = sum(result["damaged"] for result in pool.run(tasks, self._tell))
+        told = [f"{damaged} frames of {self._path.name} are damaged and repeat the last good one"] if damaged else []
+        return [*survey["warnings"], *told], parts
 
     def _tell(self, message: Mapping[str, Any]) -> None:
         self._done += message["frames"]

@@ -168,9 +168,12 @@ class SameProcess:
         """Nothing to kill."""
 
     def run(self, tasks: Sequence[Mapping[str, Any]], tell: Tell) -> list[Any]:
-        """As `WorkerPool.run`."""
+        """As `WorkerPool.run`; on one thread as the workers are, because sums depend on how threads share them."""
+        from threadpoolctl import threadpool_limits
+
         try:
-            return [self._handler(task, tell) for task in tasks]
+            with threadpool_limits(1):
+                return [self._handler(task, tell) for task in tasks]
         except DreamActorError:
             raise
         except Exception as error:
