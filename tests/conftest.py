@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from dreamactor_cli.cache import Cache
+    from dreamactor_cli.contracts import Controls, Reference
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_MEDIA = ROOT.parent / "shared" / "media"
@@ -117,6 +119,30 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
     from dreamactor_cli.cache import Cache
 
     return Cache(tmp_path_factory.mktemp("shared-cache"))
+
+
+@pytest.fixture(scope="session")
+def reference(astronaut: Path, shared_cache: Cache) -> Reference:
+    """The astronaut, analysed, 512x512."""
+    from dreamactor_cli.reference import load_reference
+
+    return load_reference([astronaut], size="source", cache=shared_cache).reference
+
+
+@pytest.fixture(scope="session")
+def perform() -> Callable[..., Controls]:
+    """``perform(seconds, fps=25, jawOpen=[0, 1, 0])``: a template face performs curves with evenly spread keys."""
+    from dreamactor_cli.motion import Curve, Motion, synthesise
+
+    def make(seconds: float, fps: Fraction = Fraction(25), **curves: Sequence[float]) -> Controls:
+        keyed = {
+            name: Curve(times=tuple(np.linspace(0, seconds, len(values))), values=tuple(values), ease="linear")
+            for name, values in curves.items()
+        }
+        motion = Motion(name="performance", duration=Decimal(repr(seconds)), curves=keyed)
+        return synthesise(motion, fps=Fraction(fps), width=400, height=300)
+
+    return make
 
 
 @pytest.fixture
