@@ -20,9 +20,9 @@ State = Literal["ok", "note", "missing"]
 # Distribution, module to load, needed by the geometry renderer.
 NEEDED = (
     ("numpy", "numpy"), ("opencv-python-headless", "cv2"), ("mediapipe", "mediapipe"), ("numba", "numba"),
-    ("scipy", "scipy"), ("scikit-image", "skimage"), ("pillow", "PIL"), ("av", "av"), ("decord", "decord"),
+    ("scipy", "scipy"), ("scikit-image", "skimage"), ("pillow", "PIL"), ("av", "av"),
     ("ffmpeg-python", "ffmpeg"), ("imageio-ffmpeg", "imageio_ffmpeg"), ("safetensors", "safetensors"), ("typer", "typer"),
-    ("rich", "rich"), ("platformdirs", "platformdirs"),
+    ("rich", "rich"), ("pydantic", "pydantic"), ("platformdirs", "platformdirs"), ("threadpoolctl", "threadpoolctl"),
 )  # fmt: skip
 LATER = ("torch", "diffusers", "transformers", "accelerate", "librosa", "openai-whisper")
 ENCODERS = {"libx264": ".mp4", "libvpx-vp9": ".webm", "prores_ks": ".mov", "aac": "sound of .mp4", "libopus": "sound of .webm"}
