@@ -42,6 +42,7 @@ def run_job(job: Job, *, cache: Cache, on_progress: Progress | None = None, work
         done = _already_there(job, sidecar.fingerprint(description))
         if done is not None:
             return done
+        _check_output(job)
         with clock("reference"):
             loaded = load_reference(job.references, size=job.preset.size, cache=cache)
         with clock("extract"):
@@ -77,15 +78,19 @@ def _already_there(job: Job, wanted: str) -> RenderResult | None:
     raise UsageError(f"{job.output} is already there", "choose another name with -o, or allow it with --overwrite")
 
 
+def _check_output(job: Job) -> None:
+    """Refuse a form of output that cannot be written now, and not when the work is done."""
+    alpha = job.preset.background == "transparent" and not job.side_by_side
+    VideoWriter(job.output, width=1, height=1, fps=Fraction(1), crf=job.preset.crf, alpha=alpha)
+
+
 def _needed_signals(job: Job, renderer: Renderer) -> tuple[str, ...]:
     """Signals of the driver that this job needs; those that carry the driver's pixels only where they are asked for."""
     wants_pixels = job.preset.mouth == "driver" or job.preset.relight
     return (*renderer.spec.needs, "appearance") if wants_pixels else renderer.spec.needs
 
 
-def _render(
-    job: Job, renderer: Renderer, reference: Reference, driver: Driver, tell: Progress
-) -> tuple[int, tuple[str, ...]]:
+def _render(job: Job, renderer: Renderer, reference: Reference, driver: Driver, tell: Progress) -> tuple[int, tuple[str, ...]]:
     """Draw and encode all frames; how many there were, and what the encoder has to say."""
     height, width = reference.images.shape[1:3]
     preset = job.preset
@@ -97,7 +102,7 @@ def _render(
     first = next(frames)
     writer = VideoWriter(
         job.output, width=first.shape[1], height=first.shape[0], fps=fps, crf=preset.crf, alpha=first.shape[2] == 4,
-        audio=_sound(job, driver), metadata=_metadata(job), overwrite=True,
+        audio=_sound(driver), metadata=_metadata(job), overwrite=True,
     )  # fmt: skip
     with closing(frames), writer:
         writer.write(first)
@@ -125,7 +130,7 @@ def _frames(
             yield frame
 
 
-def _sound(job: Job, driver: Driver) -> AudioSource | None:
+def _sound(driver: Driver) -> AudioSource | None:
     """The driver's sound, if it has any."""
     if driver.video is None or driver.video.audio_codec is None:
         return None

@@ -121,6 +121,8 @@ def test_odd_names(
         (["--start", "-1"], "is not a time"),
         (["--device", "cuda:7"], "--device"),
         (["-d", "motion:greting"], "did you mean 'greeting'?"),
+        (["-o", "out.xyz"], "unknown output format '.xyz'"),
+        (["--background", "transparent"], "MP4 cannot carry transparency"),
     ],
 )
 def test_what_cannot_be_used(cli: Cli, portrait: Path, tmp_path: Path, arguments: list[str], says: str) -> None:
