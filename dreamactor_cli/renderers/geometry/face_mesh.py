@@ -6,11 +6,14 @@ on the outer rim, so that the layer blends into hair, ears and neck.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli import head_space
+from dreamactor_cli.person_space import smoothstep
 from dreamactor_cli.renderers.geometry.raster import EMPTY, rasterize
 
 F32 = NDArray[np.float32]
@@ -18,6 +21,8 @@ F32 = NDArray[np.float32]
 RIM_WIDTHS = (0.04, 0.10)  # inter-ocular units outwards from the oval
 RIM_DEPTHS = (0.05, 0.15)  # inter-ocular units away from the camera
 RIM_ALPHAS = (0.8, 0.0)
+HIDDEN = (0.1, 0.45)  # cosine between the skin's normal and the camera: below the first the photo shows nothing of it
+TURNED = (0.08, 0.35)  # by how much that cosine must have grown for the mirrored side to be shown instead
 MARGIN = 3  # px around the layer, for the soft edge
 
 
@@ -39,6 +44,26 @@ def oriented(triangles: NDArray[np.int32], points: NDArray[np.floating]) -> NDAr
     out = triangles.copy()
     out[area < 0] = out[area < 0][:, [0, 2, 1]]
     return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnFace:
+    """The face layer over a part of a frame.
+
+    Attributes:
+        rows, columns: of the frame.
+        x, y: source positions, (h, w) px.
+        alpha: (h, w), 0..1.
+        mirrored: source positions x, y on the other side of the face and how much to take from there, 0..1; None where
+            nothing that the photo hides is shown.
+    """
+
+    rows: slice
+    columns: slice
+    x: F32
+    y: F32
+    alpha: F32
+    mirrored: tuple[F32, F32, F32] | None
 
 
 class FaceMesh:
@@ -65,6 +90,26 @@ class FaceMesh:
         source = self.vertices(landmarks, scale, rotation)
         alphas = np.concatenate([np.ones(head_space.NUM_MESH), np.repeat(RIM_ALPHAS, len(oval))])
         self._attributes = np.ascontiguousarray(np.column_stack([source[:, :2], alphas]), np.float32)
+        whole = np.concatenate([np.arange(head_space.NUM_MESH), self._oval])  # the landmark that each vertex stands for
+        canonical = (np.asarray(landmarks)[: head_space.NUM_MESH] - landmarks[168]) @ rotation / scale
+        self._normals = _normals(canonical)[whole]
+        self._facing = -(self._normals @ rotation.T)[:, 2]
+        self._hidden = 1 - smoothstep(self._facing, *HIDDEN)
+        self._mirrored = source[self._mirror(len(oval)), :2]
+
+    @staticmethod
+    def _mirror(count: int) -> NDArray[np.int64]:
+        """The vertex on the other side of the face, (540,)."""
+        across = head_space.mirror()[: head_space.NUM_MESH].astype(np.int64)
+        place = {landmark: k for k, landmark in enumerate(head_space.FACE_OVAL)}
+        rim = np.array([place.get(int(across[landmark]), k) for k, landmark in enumerate(head_space.FACE_OVAL)])
+        first = head_space.NUM_MESH
+        return np.concatenate([across, first + rim, first + count + rim])
+
+    def _revealed(self, rotation: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How much each vertex needs the texture of the other side: what the photo hides and the pose shows, (540,)."""
+        gained = -(self._normals @ rotation.T)[:, 2] - self._facing
+        return self._hidden * smoothstep(gained, *TURNED)
 
     @staticmethod
     def _all_triangles(count: int) -> NDArray[np.int32]:
@@ -90,15 +135,18 @@ class FaceMesh:
         mesh = np.asarray(landmarks, np.float64)[: head_space.NUM_MESH]
         return np.concatenate([mesh, mesh[self._oval] + scale * (self._rims @ np.asarray(rotation).T)])
 
-    def draw(self, vertices: NDArray[np.float64], width: int, height: int) -> tuple[slice, slice, F32, F32, F32] | None:
+    def draw(
+        self, vertices: NDArray[np.float64], rotation: NDArray[np.float64], width: int, height: int
+    ) -> DrawnFace | None:
         """Rasterise the layer.
 
         Args:
             vertices: (540, 3) px.
+            rotation: of the head in the frame, (3, 3).
             width, height: of the frame, px.
 
         Returns:
-            Rows, columns, and over them the source positions x, y in px and alpha 0..1; None if off the frame.
+            None if the face is off the frame.
         """
         low = np.floor(vertices[:, :2].min(0)).astype(int) - MARGIN
         high = np.ceil(vertices[:, :2].max(0)).astype(int) + MARGIN + 1
@@ -106,13 +154,32 @@ class FaceMesh:
         x1, y1 = min(high[0], width), min(high[1], height)
         if x1 - x0 < 2 or y1 - y0 < 2:
             return None
-        out = np.full((3, y1 - y0, x1 - x0), EMPTY, np.float32)
+        attributes = self._attributes
+        revealed = self._revealed(rotation)
+        if revealed.max() > 0.02:
+            attributes = np.ascontiguousarray(np.column_stack([attributes, self._mirrored, revealed]), np.float32)
+        out = np.full((attributes.shape[1], y1 - y0, x1 - x0), EMPTY, np.float32)
         out[2] = 0
         depth = np.full(out.shape[1:], np.inf, np.float32)
         points = np.ascontiguousarray(vertices[:, :2] - [x0, y0], np.float32)
         z = np.ascontiguousarray(vertices[:, 2], np.float32)
-        rasterize(points, z, self._attributes, self.triangles, False, depth, out)
-        return slice(y0, y1), slice(x0, x1), *_soft_edge(out)
+        rasterize(points, z, attributes, self.triangles, False, depth, out)
+        rows, columns = slice(y0, y1), slice(x0, x1)
+        x, y, alpha = _soft_edge(out)
+        mirrored = None if len(out) == 3 else (out[3], out[4], np.clip(out[5], 0, 1))
+        return DrawnFace(rows=rows, columns=columns, x=x, y=y, alpha=alpha, mirrored=mirrored)
+
+
+def _normals(mesh: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Outward unit normals of the face mesh, (468, 3) from points (468, 3)."""
+    faces = head_space.triangles()
+    a, b, c = (mesh[faces[:, k]] for k in range(3))
+    across = np.cross(b - a, c - a)
+    out = np.zeros_like(mesh)
+    for k in range(3):
+        np.add.at(out, faces[:, k], across)
+    # Clockwise triangles with y down and z away: their cross product points away from the camera.
+    return -out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
 
 
 def _soft_edge(out: F32) -> tuple[F32, F32, F32]:

@@ -99,22 +99,34 @@ def least_alpha(picture: F32, background: F32) -> F32:
 
 
 def recolor_matte(picture: F32, alpha: F32, color: F32, background: F32) -> F32:
-    """Re-estimate alpha by colour where person and background differ and the background is calm."""
+    """Re-estimate alpha by colour where the background is calm.
+
+    Where person and background differ, alpha is how far a pixel lies between them. Beyond the outline, whatever differs
+    from a calm background is the person's too: strands of hair, and outlines of drawings, would else stay behind.
+    """
     difference = color - background
     contrast = (difference**2).sum(2)
     by_color = np.clip(((picture - background) * difference).sum(2) / np.maximum(contrast, 1), 0, 1)
+    calm = np.clip(1 - (_texture(picture, alpha) - 4) / 10, 0, 1)
+    trust = np.clip((np.sqrt(contrast) - 25) / 40, 0, 1) * calm
+    near = dilate(alpha > 0.05, 0.03 * len(picture)) > 0
+    core = cv2.erode((alpha > 0.9).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    trust[~near | core | (alpha >= 0.97)] = 0
+    trust = cv2.GaussianBlur(trust.astype(np.float32), (0, 0), 1.0)
+    mixed = alpha * (1 - trust) + by_color * trust
+    stray = np.clip((np.abs(picture - background).max(2) - 14) / 26, 0, 1) * calm * near
+    return np.maximum(mixed, stray).astype(np.float32)
+
+
+def _texture(picture: F32, alpha: F32) -> F32:
+    """Standard deviation of grey in the background around each pixel, in grey levels, (H, W)."""
     outside = (alpha < 0.02).astype(np.float32)
     sigma = picture.shape[1] / 40
     grey = picture.mean(2)
     share = cv2.GaussianBlur(outside, (0, 0), sigma) + 1e-3
     mean = cv2.GaussianBlur(grey * outside, (0, 0), sigma) / share
-    texture = np.sqrt(np.maximum(cv2.GaussianBlur(outside * (grey - mean) ** 2, (0, 0), sigma) / share, 0))
-    trust = np.clip((np.sqrt(contrast) - 25) / 40, 0, 1) * np.clip(1 - (texture - 4) / 10, 0, 1)
-    near = dilate(alpha > 0.05, 0.03 * len(picture)) > 0
-    core = cv2.erode((alpha > 0.9).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    trust[~near | core | (alpha >= 0.97)] = 0
-    trust = cv2.GaussianBlur(trust.astype(np.float32), (0, 0), 1.0)
-    return (alpha * (1 - trust) + by_color * trust).astype(np.float32)
+    variance = cv2.GaussianBlur(outside * (grey - mean) ** 2, (0, 0), sigma) / share
+    return np.asarray(np.sqrt(np.maximum(variance, 0)), np.float32)
 
 
 def spread_color(picture: F32, known: NDArray[np.bool_]) -> F32:

@@ -98,14 +98,19 @@ class Actor:
 
     def _draw_face(self, frame: U8, cover: U8, landmarks: Array, pose: head_space.HeadPose) -> None:
         """Lay the face over the frame and over the alpha of the person, in place."""
-        vertices = self._face_mesh.vertices(landmarks, float(pose.scale[0]), pose.rotation[0])
-        drawn = self._face_mesh.draw(vertices, self.width, self.height)
+        rotation = pose.rotation[0]
+        vertices = self._face_mesh.vertices(landmarks, float(pose.scale[0]), rotation)
+        drawn = self._face_mesh.draw(vertices, rotation, self.width, self.height)
         if drawn is None:
             return
-        rows, columns, x, y, amount = drawn
-        alpha = np.rint(amount * 255).astype(np.uint8)
-        composite(frame[rows, columns], self._face.at(x, y), alpha)
-        cover[rows, columns] = np.maximum(cover[rows, columns], alpha)
+        color = self._face.at(drawn.x, drawn.y)
+        if drawn.mirrored is not None:
+            x, y, share = drawn.mirrored
+            composite(color, self._face.at(x, y), np.rint(share * 255).astype(np.uint8))
+        alpha = np.rint(drawn.alpha * 255).astype(np.uint8)
+        composite(frame[drawn.rows, drawn.columns], color, alpha)
+        under = cover[drawn.rows, drawn.columns]
+        np.maximum(under, alpha, out=under)
 
 
 def _oval_mask(landmarks: Array, width: int, height: int, inset: float) -> U8:
