@@ -149,7 +149,7 @@ def _face_depth(points: Array, landmarks: Array) -> Array:
     mesh = landmarks[: head_space.NUM_MESH]
     distance = np.linalg.norm(points[:, None] - mesh[None, :, :2], axis=2)
     weights = 1 / (distance**3 + 1e-3)
-    return (weights @ mesh[:, 2]) / weights.sum(1)  # type: ignore[no-any-return]
+    return (weights @ mesh[:, 2]) / weights.sum(1)
 
 
 def _ellipsoid_depth(points: Array, pose: HeadPose) -> Array:
@@ -163,4 +163,4 @@ def _ellipsoid_depth(points: Array, pose: HeadPose) -> Array:
     along = unit(1.0) - origin
     a, b, c = (along**2).sum(1), (origin * along).sum(1), (origin**2).sum(1) - 1
     root = np.sqrt(np.maximum(b * b - a * c, 0))
-    return (-b - root) / a  # type: ignore[no-any-return]
+    return (-b - root) / a

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
 from itertools import count
@@ -117,7 +117,7 @@ def _render(job: Job, renderer: Renderer, reference: Reference, driver: Driver, 
 
 def _frames(
     job: Job, renderer: Renderer, reference: Reference, controls: RetargetedStream, driver: Driver, settings: RenderSettings
-) -> Iterator[U8]:
+) -> Generator[U8, None, None]:
     """Finished frames, (H, W, 3) or (H, W, 4), one by one."""
     under = compose.backgrounds(job.preset.background, driver, controls.fps, settings.width, settings.height)
     left = compose.driving_frames(driver, controls.fps) if job.side_by_side and driver.video is not None else None

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.contracts import Controls, Face, Head, Reference, _Signal
+from dreamactor_cli.contracts import Body, Controls, Face, Hands, Head, Reference, _Signal
 
 FACE_HEIGHT = 0.4  # where a crop puts the middle of the head, as a share of the height
 
@@ -66,6 +66,6 @@ def move_controls(controls: Controls, scale: float, corner: NDArray[np.float64])
         elif isinstance(signal, Head):
             radius = (signal.radius * scale).astype(np.float32)
             moved[name] = replace(signal, center=place(signal.center), radius=radius)
-        elif hasattr(signal, "joints_2d"):
-            moved[name] = replace(signal, joints_2d=place(signal.joints_2d))  # type: ignore[call-arg]
+        elif isinstance(signal, Body | Hands):
+            moved[name] = replace(signal, joints_2d=place(signal.joints_2d))
     return replace(controls, **moved)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ def frame_positions(start: int, stop: int, fps: Fraction, source_fps: Fraction, 
     """Where output frames start..stop-1 lie on the source's time line, in source frames, clipped to the clip, (T,)."""
     ratio = source_fps / fps
     last = source_frames - 1
-    return np.array([float(min(k * ratio, last)) for k in range(start, stop)])
+    return np.array([min(float(k * ratio), float(last)) for k in range(start, stop)])
 
 
 def interpolate(values: NDArray[np.float64], positions: NDArray[np.float64]) -> NDArray[np.float64]:
