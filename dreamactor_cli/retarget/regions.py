@@ -13,6 +13,7 @@ from dreamactor_cli import head_space
 IRISES = head_space.IRIS_LEFT + head_space.IRIS_RIGHT
 EYES = head_space.EYE_LEFT + head_space.EYE_RIGHT + head_space.BROW_LEFT + head_space.BROW_RIGHT + IRISES
 MOUTH = head_space.OUTER_LIPS + head_space.INNER_LIPS
+LID_CORNERS = (263, 33)  # outer corners of the person's left and right eye
 FALLOFF = 0.25  # inter-ocular units over which a region fades into the still face
 
 

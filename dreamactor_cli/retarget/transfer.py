@@ -2,7 +2,7 @@
 
 Relative motion: rotation ``R' = R_t R_a^T R_ref``, travel scaled by the size of the heads, expression as a difference to the
 driver's anchor frame ``a``. Absolute motion: the driver's own rotation, and the expression as a difference to the driver's
-neutral face, put on the reference's neutral face.
+neutral face; the reference should look neutral itself.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli import head_space, person_space
-from dreamactor_cli.contracts import Controls, ControlStream, Face, Head, Preset
-from dreamactor_cli.controls import blendshapes
+from dreamactor_cli.contracts import BLENDSHAPES, Controls, ControlStream, Face, Head, Preset
 from dreamactor_cli.retarget import regions
-from dreamactor_cli.retarget.lids import eye_gains, keep_lips_apart
+from dreamactor_cli.retarget.lids import close_lids, eye_gains, keep_lips_apart
 from dreamactor_cli.retarget.smoothing import ease_from_anchor, nearest_rotations, smooth
 from dreamactor_cli.retarget.timing import frame_positions, interpolate
 
@@ -26,6 +25,7 @@ Array = NDArray[np.float64]
 FLOW = ("head_2d", "torso_2d", "field")
 FLOW_EXTRA = 2  # image motion is noisier than landmarks: its window is this much wider
 FIELD_BORDER = (1.2, 2.2)  # inter-ocular units below the head's centre where the field passes from head to torso
+BLINKS = [BLENDSHAPES.index("eyeBlinkLeft"), BLENDSHAPES.index("eyeBlinkRight")]
 SCAN_WINDOW = 256  # frames read at a time when the whole clip has to be looked at
 
 
@@ -136,13 +136,9 @@ class RetargetedStream:
         self._chin = face.landmarks[0, head_space.CHIN, :2].astype(np.float64)
         weights = regions.expression_weights(self.preset.region) * self.preset.expression_scale
         self._gain = weights[:, None] * eye_gains(self._anchor_canonical, self._ref_canonical)
-        self._absolute_base = self._absolute() if self.preset.motion == "absolute" else None
-
-    def _absolute(self) -> tuple[Array, Array]:
-        """The driver's neutral expression and the reference's neutral face, both (478, 3)."""
-        weights = np.asarray(self._ref_face.blendshapes)
-        neutral_reference = self._ref_canonical - blendshapes.displacement(weights)[0]
-        return neutral_expression(self.driver), neutral_reference
+        self._eyes = weights[list(regions.LID_CORNERS)]
+        absolute = self.preset.motion == "absolute"
+        self._neutral = neutral_expression(self.driver) if absolute else self._anchor["expression"]
 
     def window(self, start: int, stop: int) -> Controls:
         """Controls of output frames start..stop-1 in the reference's space."""
@@ -228,13 +224,9 @@ class RetargetedStream:
 
     def _canonical(self, motion: Motion) -> Array:
         """Canonical face of the reference with the driver's expression, (T, 478, 3)."""
-        if self._absolute_base is not None:
-            driver_neutral, reference_neutral = self._absolute_base
-            moved = reference_neutral + self._gain * (motion.expression - driver_neutral)
-            weights = regions.expression_weights(self.preset.region)[:, None]
-            canonical = weights * moved + (1 - weights) * self._ref_canonical
-        else:
-            canonical = self._ref_canonical + self._gain * (motion.expression - self._anchor["expression"])
+        canonical = self._ref_canonical + self._gain * (motion.expression - self._neutral)
+        blink = motion.blendshapes[:, BLINKS] - self._anchor["blendshapes"][BLINKS]
+        canonical = close_lids(canonical, blink * np.minimum(self._eyes, 1))
         return keep_lips_apart(canonical, self._ref_canonical)
 
 
