@@ -101,8 +101,8 @@ def least_alpha(picture: F32, background: F32) -> F32:
 def recolor_matte(picture: F32, alpha: F32, color: F32, background: F32) -> F32:
     """Re-estimate alpha by colour where the background is calm.
 
-    Where person and background differ, alpha is how far a pixel lies between them. Beyond the outline, whatever differs
-    from a calm background is the person's too: strands of hair, and outlines of drawings, would else stay behind.
+    Where person and background differ, alpha is how far a pixel lies between them. What differs from a calm background and
+    is no mixture of the two is the person's too: strands of hair, and outlines of drawings, would else stay behind.
     """
     difference = color - background
     contrast = (difference**2).sum(2)
@@ -114,7 +114,8 @@ def recolor_matte(picture: F32, alpha: F32, color: F32, background: F32) -> F32:
     trust[~near | core | (alpha >= 0.97)] = 0
     trust = cv2.GaussianBlur(trust.astype(np.float32), (0, 0), 1.0)
     mixed = alpha * (1 - trust) + by_color * trust
-    stray = np.clip((np.abs(picture - background).max(2) - 14) / 26, 0, 1) * calm * near
+    unexplained = picture - background - mixed[..., None] * difference
+    stray = np.clip((np.abs(unexplained).max(2) - 14) / 26, 0, 1) * calm * near
     return np.maximum(mixed, stray).astype(np.float32)
 
 
