@@ -19,22 +19,11 @@ from dreamactor_cli.renderers.geometry.aperture import (
     lerp,
     smoothstep,
 )
-from dreamactor_cli.renderers.geometry.eye_setup import (
-    BANDS,
-    COLUMNS,
-    EYES,
-    HEIGHT,
-    IRIS_SPAN,
-    LOWER_BAND,
-    SIDE,
-    UPPER_BAND,
-    EyeModel,
-    measure_eye,
-    turn_of_iris,
-)  # fmt: skip
+from dreamactor_cli.renderers.geometry.eye_setup import EYES, IRIS_SPAN, EyeModel, measure_eye, turn_of_iris
+from dreamactor_cli.renderers.geometry.eye_view import HEIGHT, SIDE
+from dreamactor_cli.renderers.geometry.lid_setup import BANDS, COLUMNS, LOWER_BAND, UPPER_BAND
 from dreamactor_cli.renderers.geometry.palette import measure_palette
 
-_LASHES = 0.15  # height of the line of lashes over the lid's edge, of the chord's length
 _GLINT_TRAVEL = 0.5  # a highlight mirrors a lamp: it moves by a part of what the iris moves
 # FaceMesh sees about three quarters of an iris' true travel (measured on irises moved by known amounts), in the driver too.
 _GAZE_GAIN = 1.3
@@ -203,11 +192,13 @@ def _draw_lid(frame: U8, lid: Aperture, model: EyeModel, across: float) -> None:
     for i in range(len(pixels)):
         s = pixels[i, 2] / lid.width
         at = s * (len(lid.top) - 1)
-        edge, now, was = lerp(lid.bottom, at), lerp(lid.bottom, at) - lerp(lid.top, at), lerp(model.lid, at)
-        now *= across
-        kept = min(_LASHES * model.width, 0.6 * was)
+        edge, was = lerp(lid.bottom, at), lerp(model.lid, at)
+        now = (edge - lerp(lid.top, at)) * across
+        kept = min(model.lashes, 0.6 * was)
         height = (edge - pixels[i, 3]) * across
-        pixels[i, 6] *= smoothstep(1.0, 0.55, height / now) * smoothstep(1.05, 1.35, now / was)
+        pixels[i, 6] *= smoothstep(1.0, 0.85, height / now) * smoothstep(1.05, 1.35, now / was)
+        hidden = smoothstep(1.15, 1.7, now / was) * smoothstep(0.4, 1.5, height / kept) * smoothstep(1.0, 0.5, height / now)
+        hidden *= smoothstep(0.0, 0.25, s) * smoothstep(1.0, 0.75, s)
         if height > kept:
             height = kept + (height - kept) * (was - kept) / max(now - kept, 1e-3)
         x = min(max((s + SIDE) * model.width * model.texels, 0.0), columns)
@@ -218,6 +209,13 @@ def _draw_lid(frame: U8, lid: Aperture, model: EyeModel, across: float) -> None:
             top = model.skin[r, c, n] + u * (model.skin[r, c + 1, n] - model.skin[r, c, n])
             low = model.skin[r + 1, c, n] + u * (model.skin[r + 1, c + 1, n] - model.skin[r + 1, c, n])
             colors[i, n] = top + v * (low - top)
+        # What is darker than the lid's skin there is a lash or the crease, drawn out: skin came down instead.
+        k = min(int(s * (COLUMNS - 1)), COLUMNS - 1)
+        light = 0.299 * colors[i, 0] + 0.587 * colors[i, 1] + 0.114 * colors[i, 2]
+        skin = 0.299 * model.lid_skin[k, 0] + 0.587 * model.lid_skin[k, 1] + 0.114 * model.lid_skin[k, 2]
+        hidden *= smoothstep(0.0, 0.3, (skin - light) / (skin + 1.0))
+        for n in range(3):
+            colors[i, n] += (model.lid_skin[k, n] - colors[i, n]) * hidden
     blend(frame, pixels, colors, 1.0)
 
 
