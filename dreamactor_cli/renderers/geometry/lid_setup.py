@@ -48,18 +48,20 @@ def lid_factors(view: EyeView, width: float, whole: Picture) -> Picture:
 
 def along_lid(view: EyeView, width: float, distance: Picture, low: float, high: float, percentile: float) -> Picture:
     """Colour along a lid at a range of distances (of the chord's length): a percentile in brightness, (COLUMNS, 3)."""
-    near = (distance > low * width - 0.5) & (distance < high * width + 0.5)
-    light = luma(view.color)
     result = np.zeros((COLUMNS, 3), np.float32)
     for k in range(COLUMNS):
         place = np.clip(k / (COLUMNS - 1), 0.04, 0.96) * width
-        column = np.abs(view.s - place) < 0.035 * width + 0.5
-        pick = near & column
-        if not pick.any():  # beyond the cut
-            pick = column
-        colors, order = view.color[pick], light[pick]
-        limit = np.percentile(order, [max(0, percentile - 12), percentile + 12])
-        result[k] = colors[(order >= limit[0]) & (order <= limit[1])].mean(0)
+        columns = np.abs(view.s[0] - place) < 0.035 * width + 0.5
+        gap = distance[:, columns]
+        near = (gap > low * width - 0.5) & (gap < high * width + 0.5)
+        if not near.any():  # beyond the cut
+            near = np.ones_like(near)
+        colors = view.color[:, columns][near]
+        light = luma(colors)
+        order = np.argsort(light)
+        first = int(max(0.0, percentile - 12.0) / 100 * (len(order) - 1))
+        last = int(min(100.0, percentile + 12.0) / 100 * (len(order) - 1))
+        result[k] = colors[order[first : last + 1]].mean(0)
     return _smooth(result)
 
 
@@ -82,13 +84,12 @@ def lid_skin(view: EyeView, width: float, height: float) -> Picture:
     """
     share = height / width
     strip = along_lid(view, width, view.upper, -share, -0.3 * share, 75)
-    brow = along_lid(view, width, view.upper, -share - 0.22, -share - 0.06, 55)
+    brow = along_lid(view, width, view.upper, -share - 0.14, -share - 0.02, 50)
     below = along_lid(view, width, view.lower, -0.20, -0.08, 60)
-    # A lid lies in the shade of its brow: the darker of both counts for more.
-    brighter = (luma(brow) > luma(below))[:, None]
-    around = np.where(brighter, 0.25 * brow + 0.75 * below, 0.75 * brow + 0.25 * below)
+    # A lid lies in the shade of its brow, and must not stand out from the skin that it meets there.
+    around = np.where((luma(brow) > luma(below))[:, None], below, brow)
     shows = np.clip((luma(strip) / np.maximum(luma(around), 1.0) - 0.62) / 0.18, 0, 1)[:, None]
-    return (strip * shows + 0.9 * around * (1 - shows)).astype(np.float32)
+    return (strip * shows + around * (1 - shows)).astype(np.float32)
 
 
 def lashes_height(view: EyeView, width: float, skin: Picture) -> float:
