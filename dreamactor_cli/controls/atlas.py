@@ -17,17 +17,6 @@ Index = NDArray[np.int32]
 Points = NDArray[np.float64]
 
 ATLAS_SIZE = 176  # px
-_MARGIN = 3  # px
-_BEND = 1.3  # distance of the axis of the unrolled cylinder behind the eyes, inter-ocular units
-
-
-def layout(size: int) -> NDArray[np.float64]:
-    """Landmarks in the atlas, (468, 2) px: the template unrolled from a cylinder."""
-    template = head_space.template()[:468]
-    unrolled = np.stack([np.arctan2(template[:, 0], _BEND - template[:, 2]) * _BEND, template[:, 1]], 1)
-    low, high = unrolled.min(0), unrolled.max(0)
-    scale = (size - 1 - 2 * _MARGIN) / (high - low).max()
-    return (unrolled - (low + high) / 2) * scale + (size - 1) / 2
 
 
 def cover(points: NDArray[np.float64], triangles: NDArray[np.int32], size: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -87,7 +76,7 @@ class Atlas:
 
     def __init__(self, size: int = ATLAS_SIZE) -> None:
         self.size = size
-        self.points = layout(size)
+        self.points = head_space.atlas_layout(size)
         triangles = head_space.triangles()
         triangles = triangles[(triangles < 468).all(1)]
         owner, weights = cover(self.points, triangles, size)

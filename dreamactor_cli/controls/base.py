@@ -64,6 +64,11 @@ class Tools:
         skeleton: Skeleton | None = self._once("pose", view, self._poses.track)
         return skeleton
 
+    @property
+    def pose_is_measured(self) -> bool:
+        """Whether the last `pose` is of that frame, and not of one before while the body is still."""
+        return self._poses.measured
+
     def close(self) -> None:
         """Give back the graphs."""
         for name in ("_faces", "_poses"):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
 
 from dreamactor_cli.controls.base import Arrays, Plain, Tools, stack_frames
 from dreamactor_cli.controls.clip import Clip
@@ -22,11 +25,28 @@ class BodyExtractor(Plain):
     def measure(self, view: View) -> Arrays | None:
         """Joints of one frame."""
         skeleton = self._tools.pose(view)
-        return None if skeleton is None else skeleton._asdict()
+        return None if skeleton is None else {**skeleton._asdict(), "measured": self._tools.pose_is_measured}
 
     def stack(self, frames: Sequence[Arrays | None]) -> Arrays:
         """Fields of the chunk."""
-        return stack_bodies(frames)
+        out = stack_bodies(frames)
+        measured = np.array([frame is not None and frame["measured"] for frame in frames], bool)
+        there = np.array([frame is not None for frame in frames], bool)
+        for array in out.values():
+            fill_between(array, measured, there)
+        return out
+
+
+def fill_between(array: np.ndarray, measured: np.ndarray, there: np.ndarray) -> None:
+    """Put rows (T, ...) that were not measured on the line between the measured ones around them, in place.
+
+    Rows stay where nobody is ``there`` in between (T,), and after the last measured one.
+    """
+    known = np.flatnonzero(measured)
+    for a, b in pairwise(known.tolist()):
+        for t in range(a + 1, b) if there[a:b].all() else ():
+            part = np.float32((t - a) / (b - a))
+            array[t] = array[a] + part * (array[b] - array[a])
 
 
 def stack_bodies(frames: Sequence[Arrays | None]) -> Arrays:

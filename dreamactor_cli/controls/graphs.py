@@ -66,10 +66,19 @@ class _Graph:
             self._solution = None
 
 
+# A landmark with x, y, z and nothing else on the wire: a tag and length, then a tag and a float for each.
+_LANDMARK = np.dtype([("head", "S2"), ("tx", "u1"), ("x", "<f4"), ("ty", "u1"), ("y", "<f4"), ("tz", "u1"), ("z", "<f4")])
+
+
 def _points(landmarks: Any, width: float, height: float) -> F32:
     """(N, 3) px; z in the scale of x."""
+    size = np.array([width, height, width], np.float32)
+    wire, count = landmarks.SerializeToString(), len(landmarks.landmark)
+    if len(wire) == count * _LANDMARK.itemsize:  # ten times as fast as asking for each number
+        read = np.frombuffer(wire, _LANDMARK)
+        return np.stack([read["x"], read["y"], read["z"]], 1) * size
     flat = [value for p in landmarks.landmark for value in (p.x, p.y, p.z)]
-    return np.array(flat, np.float32).reshape(-1, 3) * np.array([width, height, width], np.float32)
+    return np.array(flat, np.float32).reshape(-1, 3) * size
 
 
 class FaceMesh:
@@ -183,10 +192,14 @@ class HandMesh:
 
 
 class PersonMask:
-    """How much of each pixel is a person."""
+    """How much of each pixel is a person.
 
-    def __init__(self) -> None:
-        self._graph = _Graph("selfie_segmentation", "SelfieSegmentation", model_selection=0)
+    Args:
+        landscape: use the network of 144 x 256 px, for wide pictures; else the one of 256 x 256.
+    """
+
+    def __init__(self, *, landscape: bool = False) -> None:
+        self._graph = _Graph("selfie_segmentation", "SelfieSegmentation", model_selection=int(landscape))
 
     def __call__(self, rgb: U8) -> F32:
         """Mask (H, W), 0..1."""

@@ -69,12 +69,12 @@ class HeadFlow:
     @staticmethod
     def _crop(view: View, matrix: Array) -> U8:
         """The head in grey, (CROP_SIZE, CROP_SIZE), by a matrix from picture to crop."""
-        size = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-        source, matrix = (view.rgb, matrix) if size > 0.6 or view.work_scale == 1 else (view.work, matrix.copy())
-        if source is view.work and view.work_scale != 1:
-            matrix[:, :2] /= view.work_scale
-        warped = cv2.warpAffine(source, matrix, (CROP_SIZE, CROP_SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return cv2.cvtColor(warped, cv2.COLOR_RGB2GRAY)
+        size = (CROP_SIZE, CROP_SIZE)
+        if view.work_scale < 1 and np.hypot(matrix[0, 0], matrix[1, 0]) > 0.6:  # a small head in a large picture
+            crop = cv2.warpAffine(view.rgb, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            return cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+        scaled = np.c_[matrix[:, :2] / view.work_scale, matrix[:, 2]]
+        return cv2.warpAffine(view.work_grey, scaled, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
     @staticmethod
     def _mask(clip: Clip, mesh: Array, matrix: Array) -> U8:

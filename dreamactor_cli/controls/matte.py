@@ -13,6 +13,7 @@ from dreamactor_cli.controls.clip import Clip
 from dreamactor_cli.controls.graphs import PersonMask
 from dreamactor_cli.controls.view import View, shrink
 
+FRAME_SIDE = 512  # px, longer side of the picture that the network is given
 SIDE = 256  # px, longer side of a stored mask; the network sees 256 x 256
 
 
@@ -31,11 +32,11 @@ class MatteExtractor(Plain):
     def __init__(self, clip: Clip, tools: Tools) -> None:  # noqa: ARG002
         scale = min(SIDE / max(clip.width, clip.height), 1.0)
         self._size = max(round(clip.width * scale), 1), max(round(clip.height * scale), 1)
-        self._mask = PersonMask()
+        self._mask = PersonMask(landscape=clip.width > 1.3 * clip.height)
 
     def measure(self, view: View) -> Arrays:
         """Mask of one frame."""
-        return {"matte": mask_bytes(self._mask(shrink(view.work, 2 * SIDE)), *self._size)}
+        return {"matte": mask_bytes(self._mask(shrink(view.work, FRAME_SIDE)), *self._size)}
 
     def stack(self, frames: Sequence[Arrays | None]) -> Arrays:
         """Masks of the chunk."""

@@ -70,7 +70,7 @@ class MeshRefiner:
         x, y, half = face_extent(points.astype(np.float32))
         side = int(min(PICTURE_SIZE, 2 * round(1.15 * half)))
         region = Region(x, y, 1.15 * half, side)
-        return cv2.cvtColor(region.cut(picture), cv2.COLOR_RGB2GRAY), region
+        return region.cut(picture, grey=True), region
 
     def _sample(self, grey: U8, region: Region, points: NDArray[np.float64]) -> F32:
         """High-passed atlas of a grey crop."""

@@ -6,12 +6,14 @@ import numpy as np
 
 from dreamactor_cli.contracts import F32, U8
 from dreamactor_cli.controls.clip import Clip
-from dreamactor_cli.controls.finder import FaceFinder, face_extent, face_region
+from dreamactor_cli.controls.finder import FaceFinder, body_size, face_extent, face_region
 from dreamactor_cli.controls.graphs import FaceMesh, Pose, Skeleton
 from dreamactor_cli.controls.view import View
 
 SEARCH_EVERY = 4  # frames between two searches for a lost face
 POSE_EVERY = 16  # frames between two searches by the skeleton
+# Of the body's size: what joints may move between two measured frames for two frames, or one, to be left out.
+STILL = (0.01, 0.02)
 RECUT_SHIFT, RECUT_GROWTH = 0.3, 1.2  # the crop moves when the face has moved by 0.3 or grown by 1.2 of its half
 
 
@@ -108,16 +110,36 @@ class PoseTracker:
     """The subject's skeleton.
 
     The graph follows whom it found first. Where there are others, it is first shown a picture in which only the surroundings
-    of the subject are left.
+    of the subject are left. It is the slowest of all networks: while the body hardly moves it is given every second or third
+    frame only.
+
+    Attributes:
+        measured: whether the last frame was measured; if not, its skeleton is the one before.
     """
 
     def __init__(self, clip: Clip) -> None:
         self._pose = Pose()
         self._clip = clip
         self._last: tuple[float, float, float] | None = None  # centre and half size of the head, px of the picture
+        self._skeleton: Skeleton | None = None
+        self._skip = 0
+        self.measured = True
 
     def track(self, view: View) -> Skeleton | None:
         """Joints in px of the picture, or None where nobody is seen."""
+        self.measured = self._skip == 0
+        if not self.measured:
+            self._skip -= 1
+            return self._skeleton
+        found = self._measure(view)
+        if found is not None and self._skeleton is not None:
+            both = (found.score > 0.5) & (self._skeleton.score > 0.5)
+            moved = np.linalg.norm(found.joints_2d - self._skeleton.joints_2d, axis=1)[both].max(initial=0.0)
+            self._skip = 2 - int(np.searchsorted(STILL, moved / body_size(found)))
+        self._skeleton = found
+        return found
+
+    def _measure(self, view: View) -> Skeleton | None:
         alone = not len(self._clip.others)
         if not alone and self._last is None:
             self._pose(self._only_subject(view))

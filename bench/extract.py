@@ -1,0 +1,110 @@
+"""How fast controls are extracted, against raw mediapipe Holistic on the same cores.
+
+    python bench/extract.py [CLIP] [--workers 2] [--frames 300] [--sets face face,head ...]
+
+Each set of signals is measured with an empty cache, start of the worker processes and decoding included. Raw Holistic
+(``refine_face_landmarks``, nothing else, results thrown away) runs in as many processes over the same frames, each decoding
+its own part, start included too. Sets and Holistic take turns, and the best of ``--runs`` counts: a busy machine slows
+single runs. Cold and warm: the numba kernels are compiled before.
+
+Exit codes: 0 all signals together reach 0.85 of Holistic, 1 they do not, 3 no clip.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+from common import CLIP, ROOT, need, options, print_table, verdict, write_results
+
+sys.path.insert(0, str(ROOT))
+
+ALL = "face,head,body,hands,matte"
+SETS = ("face", "face,head", "body", ALL)
+BAR = 0.85  # of Holistic
+
+
+def holistic(path: Path, start: int, stop: int) -> None:
+    """Raw Holistic over frames start..stop-1; the body of a process."""
+    import cv2
+    import mediapipe
+
+    from dreamactor_cli.media import read_frames
+
+    cv2.setNumThreads(1)
+    graph = mediapipe.solutions.holistic.Holistic(refine_face_landmarks=True)
+    for frame in read_frames(path, start, stop, accurate=False):
+        graph.process(frame)
+
+
+def time_holistic(path: Path, frames: int, workers: int) -> float:
+    """Wall seconds of raw Holistic in processes."""
+    edges = [round(k * frames / workers) for k in range(workers + 1)]
+    began = time.monotonic()
+    running = [
+        subprocess.Popen(
+            [sys.executable, __file__, str(path), "--part", str(a), str(b)], stderr=subprocess.DEVNULL, cwd=Path(__file__).parent
+        )
+        for a, b in zip(edges[:-1], edges[1:])
+    ]
+    if any(process.wait() for process in running):
+        raise SystemExit("raw Holistic failed")
+    return time.monotonic() - began
+
+
+def time_extract(path: Path, signals: str, duration: Fraction, workers: int) -> float:
+    """Wall seconds of an extraction with an empty cache."""
+    from dreamactor_cli.cache import Cache
+    from dreamactor_cli.controls.extract import extract_controls
+
+    with tempfile.TemporaryDirectory(prefix="bench-extract-") as folder:
+        began = time.monotonic()
+        extract_controls(path, signals=signals.split(","), cache=Cache(Path(folder)), duration=duration, workers=workers)
+        return time.monotonic() - began
+
+
+def main() -> int:
+    """Measure, print the table, write the JSON."""
+    parser = options(__doc__ or "")
+    parser.add_argument("clip", nargs="?", type=Path, default=CLIP)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--sets", nargs="+", default=list(SETS))
+    parser.add_argument("--part", nargs=2, type=int, help="only raw Holistic over these frames, untimed")
+    given = parser.parse_args()
+    need(given.clip)
+    if given.part:
+        holistic(given.clip, *given.part)
+        return 0
+    from dreamactor_cli.media import probe
+
+    info = probe(given.clip)
+    frames = min(given.frames, info.num_frames)
+    duration = frames / info.fps
+    time_extract(given.clip, "face,head", min(duration, Fraction(1)), 1)  # compiles the kernels
+    spent: dict[str, list[float]] = {name: [] for name in ("raw Holistic", *given.sets)}
+    for _ in range(given.runs):
+        spent["raw Holistic"].append(time_holistic(given.clip, frames, given.workers))
+        for name in given.sets:
+            spent[name].append(time_extract(given.clip, name, duration, given.workers))
+    rates = {name: frames / min(times) for name, times in spent.items()}
+    rows = [
+        [name, round(min(spent[name]), 2), round(rate, 1), round(rate / rates["raw Holistic"], 2)] for name, rate in rates.items()
+    ]
+    title = f"{given.clip.name}: {frames} frames, {info.width}x{info.height}, {given.workers} processes, best of {given.runs}"
+    print_table(title, ("signals", "seconds", "frames/s", "of Holistic"), rows)
+    met = rates[ALL] / rates["raw Holistic"] >= BAR if ALL in rates else None
+    print(f"all signals at {BAR} of Holistic: {verdict(met)}")
+    write_results(
+        "extract", {"clip": given.clip.name, "frames": frames, "workers": given.workers, "spent": spent, "rates": rates}
+    )
+    return 0 if met in (None, True) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
