@@ -41,7 +41,12 @@ def extract(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR|FILE", help="Where to write; here if not given.")
     ] = None,
-    signals: Annotated[str, typer.Option("--signals", metavar="LIST", help="What to look for.")] = ",".join(SIGNALS),
+    signals: Annotated[
+        str | None,
+        typer.Option(
+            "--signals", metavar="LIST", help="What to look for [default: face,head,body,hands,matte as far as needed]."
+        ),
+    ] = None,
     format_: Annotated[str, typer.Option("--format", metavar="controls|csv|bvh", help="Form of the file.")] = "controls",
     preview: Annotated[
         Path | None, typer.Option("--preview", metavar="FILE", help="Also draw what was found over the clip, into this video.")
@@ -54,9 +59,14 @@ def extract(
     """Find face, head, body, hands and matte in videos or pictures and write them to files."""
     console: Console = context.obj
     request = _Request(
-        _signals(signals, format_), format_, seconds("--start", start) or Fraction(0), seconds("--duration", duration),
-        subject, workers, preview,
-    )  # fmt: skip
+        signals=_signals(signals, format_, drawn=preview is not None),
+        format=format_,
+        start=seconds("--start", start) or Fraction(0),
+        duration=seconds("--duration", duration),
+        subject=subject,
+        workers=workers,
+        preview=preview,
+    )
     targets = _targets(source, output, request)
     for written in (*targets, preview):
         if written is not None and written.resolve() in {path.resolve() for path in source}:
@@ -79,15 +89,18 @@ def extract(
         raise JobFailed(f"{failed} of {len(source)} sources failed", "see the messages above")
 
 
-def _signals(text: str, format_: str) -> tuple[str, ...]:
+def _signals(text: str | None, format_: str, *, drawn: bool) -> tuple[str, ...]:
+    """The signals to look for: those that are named, and those that the form of the file needs; all for a preview."""
     if format_ not in SUFFIXES:
         raise UsageError(f"--format {format_} is unknown", nearest.hint(format_, SUFFIXES))
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    needed = {"csv": ("face", "head"), "bvh": ("body",), "controls": SIGNALS}[format_]
+    if text is None:
+        return SIGNALS if drawn else needed
+    names = tuple(part.strip() for part in text.split(","))
     for name in names:
         if name not in SIGNALS:
             raise UsageError(f"--signals names the unknown signal {name!r}", nearest.hint(name, SIGNALS))
-    needed = {"csv": ("face", "head"), "bvh": ("body",), "controls": ()}[format_]
-    return tuple(name for name in SIGNALS if name in (*names, *needed))
+    return tuple(name for name in SIGNALS if name in names or (format_ != "controls" and name in needed))
 
 
 def _targets(sources: list[Path], output: Path | None, request: _Request) -> list[Path | None]:

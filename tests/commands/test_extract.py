@@ -58,11 +58,18 @@ def test_a_window_of_a_clip(cli: Cli, face_clip: FaceClip, tmp_path: Path, kept:
     assert Path(record["output"]) == tmp_path / "face.controls.safetensors"
 
 
-@pytest.mark.parametrize(("format_", "begins"), [("csv", "Timecode,BlendshapeCount,"), ("bvh", "HIERARCHY")])
-def test_other_forms(cli: Cli, face_clip: FaceClip, leftovers: Path, kept: tuple[str, str], format_: str, begins: str) -> None:
-    ended = cli("extract", face_clip.path, "-o", leftovers, "--format", format_, *kept)
+@pytest.mark.parametrize(
+    ("format_", "begins", "signals"),
+    [("csv", "Timecode,BlendshapeCount,", ["face", "head"]), ("bvh", "HIERARCHY", ["body"])],
+)
+def test_other_forms_look_for_what_they_need(
+    cli: Cli, face_clip: FaceClip, leftovers: Path, kept: tuple[str, str], format_: str, begins: str, signals: list[str]
+) -> None:
+    ended = cli("extract", face_clip.path, "-o", leftovers, "--format", format_, "--json", *kept)
     assert ended.code == 0, ended.err
-    assert ended.out == f"{leftovers / 'face'}.{format_}\n"
+    [record] = ended.records()
+    assert record["output"] == f"{leftovers / 'face'}.{format_}"
+    assert record["signals"] == signals
     assert (leftovers / f"face.{format_}").read_text("utf-8").startswith(begins)
 
 
