@@ -49,7 +49,8 @@ lint: $(STAMP)
 	$(RUN) -m mypy
 
 bench: $(STAMP)
-	@for script in bench/[a-z]*.py; do echo "== $$script"; $(RUN) "$$script" $(ARGS) || exit 1; done
+	@failed=0; for script in $(filter-out bench/common.py,$(wildcard bench/*.py)); do \
+		echo "== $$script"; $(RUN) "$$script" $(ARGS) || failed=1; done; exit $$failed
 
 clean:
 	rm -rf "$(VENV)" build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
