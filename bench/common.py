@@ -125,7 +125,8 @@ def must(command: Sequence[str], *, timeout: float | None = None, env: Mapping[s
 def missing(path: Path) -> NoReturn:
     """End the script: what it needs is not there."""
     print(
-        f"dreamactor: error[missing]: {path.relative_to(ROOT.parent)} is not there, nothing was measured; put the shared media beside the repository",
+        f"dreamactor: error[missing]: {path.relative_to(ROOT.parent)} is not there, nothing was measured; "
+        "put the shared media beside the repository",
         file=sys.stderr,
     )
     raise SystemExit(3)

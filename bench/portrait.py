@@ -68,7 +68,7 @@ REPORTED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """A figure and what it has to be, at the mean and at the worst clip; without limits it is only told."""
+    """A figure and what it has to be, at the mean and at the worst clip; without limits only its mean is told."""
 
     key: str
     label: str
@@ -87,7 +87,7 @@ class Bar:
         """How far a value is on the good side; the smallest is the worst."""
         sides = [value - self.low] if self.low is not None else []
         sides += [self.high - value] if self.high is not None else []
-        return min(sides, default=-abs(value))
+        return min(sides, default=0.0)
 
     def text(self) -> str:
         """The bar as a person writes it."""
@@ -243,11 +243,11 @@ def summary(rows: Sequence[Row], bars: Sequence[Bar]) -> list[dict[str, Any]]:
         if not values:
             continue
         mean = sum(value for value, _ in values) / len(values)
-        worst, name = min(values, key=lambda pair: bar.margin(pair[0]))
-        lines.append({
-            "figure": bar.label, "bar": bar.text(), "clips": len(values), "mean": mean, "mean_met": bar.met(mean),
-            "worst": worst, "worst_met": bar.met(worst, worst=True), "worst_clip": name,
-        })  # fmt: skip
+        line = {"figure": bar.label, "bar": bar.text(), "clips": len(values), "mean": mean, "mean_met": bar.met(mean)}
+        if bar.text():
+            worst, name = min(values, key=lambda pair: bar.margin(pair[0]))
+            line |= {"worst": worst, "worst_met": bar.met(worst, worst=True), "worst_clip": name}
+        lines.append(line)
     return lines
 
 
@@ -262,8 +262,8 @@ def show(title: str, rows: Sequence[Row], shown: Sequence[str], bars: Sequence[B
         f"{title}, bars",
         ("figure", "bar", "clips", "mean", "", "worst", "", "worst clip"),
         [
-            (line["figure"], line["bar"], line["clips"], line["mean"], verdict(line["mean_met"]), line["worst"],
-             verdict(line["worst_met"]), line["worst_clip"])
+            (line["figure"], line["bar"], line["clips"], line["mean"], verdict(line["mean_met"]), line.get("worst"),
+             verdict(line.get("worst_met")), line.get("worst_clip", ""))
             for line in lines
         ],
     )  # fmt: skip
@@ -330,7 +330,7 @@ def main() -> int:
     lines = show("self mode", rows, SHOWN_SELF, SELF_BARS) if rows else []
     crossed_lines = show("cross mode", crossed, SHOWN_CROSS, CROSS_BARS) if crossed else []
     failed = sum(bool(row.error) for row in (*rows, *crossed))
-    missed = [line["figure"] for line in (*lines, *crossed_lines) if line["mean_met"] is False or line["worst_met"] is False]
+    missed = [line["figure"] for line in (*lines, *crossed_lines) if False in (line["mean_met"], line.get("worst_met"))]
     print(f"\n{len(missed)} bars missed at the mean or at the worst clip, {failed} runs failed")
     write_results(
         "portrait",
