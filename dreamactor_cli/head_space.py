@@ -45,6 +45,10 @@ RIGID = (
 )  # fmt: skip
 
 
+ATLAS_MARGIN = 3 / 176  # of the side, around the face in its atlas
+ATLAS_BEND = 1.3  # distance of the axis of the unrolled cylinder behind the eyes, inter-ocular units
+
+
 class HeadPose(NamedTuple):
     """Poses of a head over T frames.
 
@@ -79,6 +83,15 @@ def triangles() -> NDArray[np.int32]:
 def mirror() -> NDArray[np.int32]:
     """The landmark on the other side of the face for each landmark, (478,)."""
     return _data()["mirror"].astype(np.int32)
+
+
+def atlas_layout(size: int) -> Array:
+    """The face mesh in its atlas of ``size`` px: the template unrolled from a cylinder, (468, 2) px."""
+    shape = template()[:NUM_MESH]
+    unrolled = np.stack([np.arctan2(shape[:, 0], ATLAS_BEND - shape[:, 2]) * ATLAS_BEND, shape[:, 1]], 1)
+    low, high = unrolled.min(0), unrolled.max(0)
+    scale = (size - 1 - 2 * ATLAS_MARGIN * size) / (high - low).max()
+    return (unrolled - (low + high) / 2) * scale + (size - 1) / 2
 
 
 def fit_similarity(source: Array, target: Array) -> HeadPose:

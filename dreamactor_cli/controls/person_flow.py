@@ -21,9 +21,9 @@ from dreamactor_cli.person_space import FIELD_COLUMNS, FIELD_ROWS, PersonModel, 
 Array = NDArray[np.float64]
 
 UNITS = (14.0, 28.0)  # px per inter-ocular distance at which frames are compared, coarse to fine
-ITERATIONS = 4  # at each scale
-SMOOTHNESS = 8.0
-PRIOR = 0.15
+ITERATIONS = 3  # at each scale
+SMOOTHNESS = 1.0
+PRIOR = 0.03
 BLUR = 0.8  # px
 HIGH_PASS = 21  # px; slower variation is light and not seen
 CLIP = 1.5  # residuals beyond this many standard deviations count no more than this

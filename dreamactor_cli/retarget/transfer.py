@@ -7,14 +7,14 @@ neutral face; the reference should look neutral itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli import head_space, person_space
-from dreamactor_cli.contracts import BLENDSHAPES, Controls, ControlStream, Face, Head, Preset
+from dreamactor_cli.contracts import BLENDSHAPES, Appearance, Controls, ControlStream, Face, Head, Preset
 from dreamactor_cli.retarget import regions
 from dreamactor_cli.retarget.lids import close_lids, eye_gains, keep_lips_apart
 from dreamactor_cli.retarget.smoothing import ease_from_anchor, nearest_rotations, smooth
@@ -26,6 +26,7 @@ FLOW = ("head_2d", "torso_2d", "field")
 FLOW_EXTRA = 2  # image motion is noisier than landmarks: its window is this much wider
 FIELD_BORDER = (1.2, 2.2)  # inter-ocular units below the head's centre where the field passes from head to torso
 BLINKS = [BLENDSHAPES.index("eyeBlinkLeft"), BLENDSHAPES.index("eyeBlinkRight")]
+SHADING_TURN = (10.0, 25.0)  # degrees from the anchor between which the driver's shading stops to say anything
 SCAN_WINDOW = 256  # frames read at a time when the whole clip has to be looked at
 
 
@@ -130,8 +131,10 @@ class RetargetedStream:
         at = self.anchor - low
         self._anchor = {name: values[at] for name, values in raw.fields().items()}
         self._correction = {name: values[at] - smoothed.fields()[name][at] for name, values in raw.fields().items()}
-        face = self.driver.window(self.anchor, self.anchor + 1).face
+        anchor = self.driver.window(self.anchor, self.anchor + 1)
+        face = anchor.face
         assert face is not None
+        self._anchor_shading = None if anchor.appearance is None else anchor.appearance.shading[0].astype(np.float64)
         self._anchor_canonical = (face.identity + face.expression[0]).astype(np.float64)
         self._chin = face.landmarks[0, head_space.CHIN, :2].astype(np.float64)
         weights = regions.expression_weights(self.preset.region) * self.preset.expression_scale
@@ -147,11 +150,26 @@ class RetargetedStream:
         halo = self.preset.smoothing + FLOW_EXTRA + 1
         low = max(0, int(positions[0]) - halo)
         high = min(self.driver.num_frames, int(positions[-1]) + halo + 2)
-        raw = _motion(self.driver.window(low, high))
+        raw_controls = self.driver.window(low, high)
+        raw = _motion(raw_controls)
         motion = self._eased(_smoothed(raw, self.preset.smoothing), low)
         resampled = {name: interpolate(values, positions - low) for name, values in motion.fields().items()}
         resampled["rotation"] = nearest_rotations(resampled["rotation"])
-        return self._transfer(Motion(**resampled))
+        controls = self._transfer(Motion(**resampled))
+        if raw_controls.appearance is None:
+            return controls
+        nearest = np.rint(positions - low).astype(int)
+        return replace(controls, appearance=self._appearance(raw_controls.appearance, nearest, resampled["rotation"]))
+
+    def _appearance(self, seen: Appearance, rows: NDArray[np.int64], rotation: Array) -> Appearance:
+        """The driver's pixels of rows (T,); the shading fades out where the head has turned away from the anchor's light."""
+        angle = np.degrees(np.arccos(np.clip((np.trace(rotation @ self._anchor["rotation"].T, axis1=1, axis2=2) - 1) / 2, -1, 1)))
+        trust = (1 - person_space.smoothstep(angle, *SHADING_TURN))[:, None, None, None]
+        ratio = seen.shading[rows].astype(np.float64)
+        if self.anchor and self._anchor_shading is not None:
+            ratio *= 128 / np.maximum(self._anchor_shading, 1)
+        shading = np.clip(np.rint(128 + (ratio - 128) * trust), 0, 255).astype(np.uint8)
+        return Appearance(mouth=seen.mouth[rows], shading=shading)
 
     def _eased(self, motion: Motion, low: int) -> Motion:
         """The smoothed curves, passing exactly through the raw anchor frame."""

@@ -21,6 +21,7 @@ F32 = NDArray[np.float32]
 RIM_WIDTHS = (0.04, 0.10)  # inter-ocular units outwards from the oval
 RIM_DEPTHS = (0.05, 0.15)  # inter-ocular units away from the camera
 RIM_ALPHAS = (0.8, 0.0)
+SHADING_SIZE = 64  # px, see contracts.Appearance
 HIDDEN = (0.1, 0.45)  # cosine between the skin's normal and the camera: below the first the photo shows nothing of it
 TURNED = (0.08, 0.35)  # by how much that cosine must have grown for the mirrored side to be shown instead
 MARGIN = 3  # px around the layer, for the soft edge
@@ -56,6 +57,7 @@ class DrawnFace:
         alpha: (h, w), 0..1.
         mirrored: source positions x, y on the other side of the face and how much to take from there, 0..1; None where
             nothing that the photo hides is shown.
+        atlas: positions in the shading atlas, x and y in px; None if they were not asked for.
     """
 
     rows: slice
@@ -64,6 +66,7 @@ class DrawnFace:
     y: F32
     alpha: F32
     mirrored: tuple[F32, F32, F32] | None
+    atlas: tuple[F32, F32] | None
 
 
 class FaceMesh:
@@ -95,6 +98,7 @@ class FaceMesh:
         self._normals = _normals(canonical)[whole]
         self._facing = -(self._normals @ rotation.T)[:, 2]
         self._hidden = 1 - smoothstep(self._facing, *HIDDEN)
+        self._atlas = head_space.atlas_layout(SHADING_SIZE)[whole]
         self._mirrored = source[self._mirror(len(oval)), :2]
 
     @staticmethod
@@ -136,7 +140,7 @@ class FaceMesh:
         return np.concatenate([mesh, mesh[self._oval] + scale * (self._rims @ np.asarray(rotation).T)])
 
     def draw(
-        self, vertices: NDArray[np.float64], rotation: NDArray[np.float64], width: int, height: int
+        self, vertices: NDArray[np.float64], rotation: NDArray[np.float64], width: int, height: int, with_atlas: bool = False
     ) -> DrawnFace | None:
         """Rasterise the layer.
 
@@ -144,6 +148,7 @@ class FaceMesh:
             vertices: (540, 3) px.
             rotation: of the head in the frame, (3, 3).
             width, height: of the frame, px.
+            with_atlas: also tell the positions in the shading atlas.
 
         Returns:
             None if the face is off the frame.
@@ -154,10 +159,14 @@ class FaceMesh:
         x1, y1 = min(high[0], width), min(high[1], height)
         if x1 - x0 < 2 or y1 - y0 < 2:
             return None
-        attributes = self._attributes
+        columns_ = [self._attributes]
         revealed = self._revealed(rotation)
-        if revealed.max() > 0.02:
-            attributes = np.ascontiguousarray(np.column_stack([attributes, self._mirrored, revealed]), np.float32)
+        turned = bool(revealed.max() > 0.02)
+        if turned:
+            columns_.append(np.column_stack([self._mirrored, revealed]))
+        if with_atlas:
+            columns_.append(self._atlas)
+        attributes = np.ascontiguousarray(np.column_stack(columns_), np.float32)
         out = np.full((attributes.shape[1], y1 - y0, x1 - x0), EMPTY, np.float32)
         out[2] = 0
         depth = np.full(out.shape[1:], np.inf, np.float32)
@@ -166,8 +175,11 @@ class FaceMesh:
         rasterize(points, z, attributes, self.triangles, False, depth, out)
         rows, columns = slice(y0, y1), slice(x0, x1)
         x, y, alpha = _soft_edge(out)
-        mirrored = None if len(out) == 3 else (out[3], out[4], np.clip(out[5], 0, 1))
-        return DrawnFace(rows=rows, columns=columns, x=x, y=y, alpha=alpha, mirrored=mirrored)
+        return DrawnFace(
+            rows=rows, columns=columns, x=x, y=y, alpha=alpha,
+            mirrored=(out[3], out[4], np.clip(out[5], 0, 1)) if turned else None,
+            atlas=(out[-2], out[-1]) if with_atlas else None,
+        )  # fmt: skip
 
 
 def _normals(mesh: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from dreamactor_cli import head_space
 from dreamactor_cli.contracts import Controls, ControlStream, Reference, RendererSpec, RenderSettings
@@ -24,6 +25,7 @@ from dreamactor_cli.renderers.geometry.mouth import MouthInterior
 from dreamactor_cli.renderers.geometry.person_mesh import PersonMesh
 from dreamactor_cli.renderers.geometry.raster import composite
 from dreamactor_cli.renderers.geometry.sampling import Sampler
+from dreamactor_cli.renderers.geometry.shading import Shading
 
 U8 = NDArray[np.uint8]
 Array = NDArray[np.float64]
@@ -38,9 +40,13 @@ class Actor:
 
     Args:
         reference: as in `contracts.Reference`; the first picture counts.
+        driver_mouth: fill an open mouth with the driver's pixels, where there are any.
+        relight: take over the driver's shading, where it was measured.
     """
 
-    def __init__(self, reference: Reference) -> None:
+    def __init__(self, reference: Reference, *, driver_mouth: bool = False, relight: bool = False) -> None:
+        self._driver_mouth = driver_mouth
+        self._shading = Shading() if relight else None
         face, head = reference.controls.face, reference.controls.head
         assert face is not None and head is not None  # spec.reference_needs
         image = reference.images[0]
@@ -74,8 +80,9 @@ class Actor:
         frame = self.background.copy()
         cover = np.zeros((self.height, self.width), np.uint8)
         self._draw_person(frame, cover, vertices, alpha)
-        self._draw_face(frame, cover, landmarks, pose)
-        patch = None if controls.appearance is None else controls.appearance.mouth[index]
+        seen = controls.appearance
+        self._draw_face(frame, cover, landmarks, pose, None if seen is None else seen.shading[index])
+        patch = seen.mouth[index] if seen is not None and self._driver_mouth else None
         self._mouth.draw(frame, landmarks, pose.rotation[0], patch)
         self._eyes.draw(frame, landmarks)
         return np.dstack([frame, cover]) if alpha else frame
@@ -96,17 +103,20 @@ class Actor:
         else:
             composite(frame[rows, columns], color, alpha)
 
-    def _draw_face(self, frame: U8, cover: U8, landmarks: Array, pose: head_space.HeadPose) -> None:
+    def _draw_face(self, frame: U8, cover: U8, landmarks: Array, pose: head_space.HeadPose, shading: U8 | None) -> None:
         """Lay the face over the frame and over the alpha of the person, in place."""
         rotation = pose.rotation[0]
         vertices = self._face_mesh.vertices(landmarks, float(pose.scale[0]), rotation)
-        drawn = self._face_mesh.draw(vertices, rotation, self.width, self.height)
+        relit = self._shading is not None and shading is not None
+        drawn = self._face_mesh.draw(vertices, rotation, self.width, self.height, with_atlas=relit)
         if drawn is None:
             return
         color = self._face.at(drawn.x, drawn.y)
         if drawn.mirrored is not None:
             x, y, share = drawn.mirrored
             composite(color, self._face.at(x, y), np.rint(share * 255).astype(np.uint8))
+        if self._shading is not None and shading is not None and drawn.atlas is not None:
+            color = self._shading.apply(color, shading, *drawn.atlas)
         alpha = np.rint(drawn.alpha * 255).astype(np.uint8)
         composite(frame[drawn.rows, drawn.columns], color, alpha)
         under = cover[drawn.rows, drawn.columns]
@@ -146,10 +156,11 @@ class GeometryRenderer:
 
     def render(self, reference: Reference, controls: ControlStream, settings: RenderSettings) -> Iterator[U8]:
         """Yield single frames (1, H, W, 3) or (1, H, W, 4), in order."""
-        actor = Actor(reference)
+        preset = settings.preset
+        actor = Actor(reference, driver_mouth=preset.mouth == "driver", relight=preset.relight)
         cv2.setNumThreads(1)  # the frames are what is parallel
         waiting: deque[Future[U8]] = deque()
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="geometry") as pool:
+        with threadpool_limits(1), ThreadPoolExecutor(self.threads, thread_name_prefix="geometry") as pool:
             try:
                 for start in range(0, controls.num_frames, WINDOW):
                     window = controls.window(start, start + WINDOW)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
-MAX_PIXELS_TO_ENLARGE = 4_000_000  # beyond it the picture is sharper than a bilinear sample can blur
+# Up to how many pixels a picture is enlarged by how much; beyond, it is sharper than a bilinear sample can blur.
+FACTORS = ((600_000, 4), (4_000_000, 2))
 
 
 class Sampler:
@@ -23,13 +24,14 @@ class Sampler:
 
     def __init__(self, image: U8) -> None:
         height, width = image.shape[:2]
-        self.factor = 2 if height * width <= MAX_PIXELS_TO_ENLARGE else 1
+        self.factor = next((factor for limit, factor in FACTORS if height * width <= limit), 1)
         self._source = image
-        if self.factor == 2:
-            # Position p of the picture lies at 2p: whole positions keep their value to the bit.
-            matrix = np.array([[0.5, 0, 0], [0, 0.5, 0]])
+        if self.factor > 1:
+            # Position p of the picture lies at factor * p: whole positions keep their value to the bit.
+            matrix = np.array([[1 / self.factor, 0, 0], [0, 1 / self.factor, 0]])
+            size = (self.factor * (width - 1) + 1, self.factor * (height - 1) + 1)
             self._source = cv2.warpAffine(
-                image, matrix, (2 * width - 1, 2 * height - 1), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+                image, matrix, size, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
                 borderMode=cv2.BORDER_REFLECT_101,
             )  # fmt: skip
 
