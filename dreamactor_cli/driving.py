@@ -82,14 +82,15 @@ def load_driver(
     return _video(job, path, signals, cache, workers, on_progress)
 
 
-def _motion(job: Job) -> Controls:
+def _motion(job: Job) -> ControlStream:
     from dreamactor_cli.motion import load_motion, synthesise
 
     assert job.driving is not None
     motion = load_motion(job.driving.removeprefix(MOTION_PREFIX))
     fps = MOTION_FPS if job.preset.fps == "source" else Fraction(job.preset.fps)
-    controls = synthesise(motion, fps=fps, width=MOTION_SIZE, height=MOTION_SIZE, duration=job.duration)
-    return controls.window(round(job.start * fps), controls.num_frames) if job.start else controls
+    until = None if job.duration is None else job.start + job.duration
+    controls = synthesise(motion, fps=fps, width=MOTION_SIZE, height=MOTION_SIZE, duration=until)
+    return _Window.cut(controls, job.start, job.duration)
 
 
 def _video(
@@ -141,10 +142,11 @@ class _Window:
             UsageError: nothing is left.
         """
         first = round(start * whole.fps)
-        frames = whole.num_frames - first if duration is None else min(round(duration * whole.fps), whole.num_frames - first)
-        if frames < 1:
+        left = whole.num_frames - first
+        if start < 0 or left < 1 or (duration is not None and duration <= 0):
             length = float(whole.num_frames / whole.fps)
-            raise UsageError(f"--start {float(start):g} lies behind the end", f"the driver is {length:.2f} s long")
+            raise UsageError(f"the window of the driver is empty: it lasts {length:.2f} s", "choose another --start or --duration")
+        frames = left if duration is None else min(left, max(round(duration * whole.fps), 1))
         return whole if (first, frames) == (0, whole.num_frames) else cls(whole=whole, first=first, num_frames=frames)
 
     def window(self, start: int, stop: int) -> Controls:
