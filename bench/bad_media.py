@@ -43,6 +43,7 @@ SOUNDS = (".wav", ".mp3")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
 REFUSED = 4
 ERROR_LINE = re.compile(r"dreamactor: error\[[a-z-]+\]: \S")
+WARNING = re.compile(r"^dreamactor: (warning: .*\S)", re.MULTILINE)
 LENGTH_TOLERANCE = 0.1  # seconds between a driver, as the index has it, and its result
 
 
@@ -111,11 +112,10 @@ def try_file(entry: Mapping[str, Any], role: str, picture: Path, cache: Path, ti
     length = entry["duration_s"]
     if done.exit_code == 0 and facts and role == "driver" and length and abs(facts.seconds - length) > LENGTH_TOLERANCE:
         faults.append(f"{facts.seconds:.2f} s long, the driver {length:.2f} s")
-    lines = done.stderr.splitlines()
     return Row(
         file=path.name, role=role, expect=entry["expect"], exit_code=done.exit_code, seconds=round(done.seconds, 1),
         result=f"{facts.width}x{facts.height}, {facts.frames} frames at {float(facts.fps):g}" if facts else "",
-        warnings=tuple(line.strip() for line in lines if line.strip().startswith("warning: ")),
+        warnings=tuple(WARNING.findall(done.stderr)),
         last_line=done.last_line, traceback="Traceback (most recent" in done.stderr, left_behind=tuple(left),
         faults=tuple(faults),
     )  # fmt: skip
@@ -137,7 +137,7 @@ def judged(done: Run, want: Wanted) -> list[str]:
         return [f"hung: killed after {done.seconds:.0f} s"]
     faults = ["a traceback"] if "Traceback (most recent" in done.stderr else []
     if done.exit_code == 0:
-        warned = any(line.strip().startswith("warning: ") for line in done.stderr.splitlines())
+        warned = bool(WARNING.findall(done.stderr))
         faults += [] if want.accept else ["accepted, should be refused"]
         faults += ["accepted without a warning"] if want.accept and want.warn and not warned else []
         return faults
