@@ -145,7 +145,9 @@ class _Window:
         left = whole.num_frames - first
         if start < 0 or left < 1 or (duration is not None and duration <= 0):
             length = float(whole.num_frames / whole.fps)
-            raise UsageError(f"the window of the driver is empty: it lasts {length:.2f} s", "choose another --start or --duration")
+            raise UsageError(
+                f"the window of the driver is empty: it lasts {length:.2f} s", "choose another --start or --duration"
+            )
         frames = left if duration is None else min(left, max(round(duration * whole.fps), 1))
         return whole if (first, frames) == (0, whole.num_frames) else cls(whole=whole, first=first, num_frames=frames)
 

@@ -25,7 +25,7 @@ def sidecar_path(output: Path) -> Path:
 
 def describe(job: Job, spec: RendererSpec) -> dict[str, Any]:
     """Everything that the output's bytes depend on: inputs by hash, parameters, seed, versions."""
-    preset = {name: value for name, value in asdict(job.preset).items() if name != "name"}
+    preset = {name: value for name, value in asdict(job.preset).items() if name not in ("name", "background")}
     background = Path(job.preset.background)
     return {
         "dreamactor": __version__,
