@@ -143,8 +143,10 @@ def fragments(opening: Aperture, height: int, width: int, outside: float, feathe
             d = dy * opening.ex - dx * opening.ey
             k = min(int(s * step), SAMPLES - 2)
             t = s * step - k
-            upper = (d - opening.top[k] - t * (opening.top[k + 1] - opening.top[k])) * opening.top_cos[k]
-            lower = (opening.bottom[k] + t * (opening.bottom[k + 1] - opening.bottom[k]) - d) * opening.bottom_cos[k]
+            top_cos = opening.top_cos[k] + t * (opening.top_cos[k + 1] - opening.top_cos[k])
+            bottom_cos = opening.bottom_cos[k] + t * (opening.bottom_cos[k + 1] - opening.bottom_cos[k])
+            upper = (d - opening.top[k] - t * (opening.top[k + 1] - opening.top[k])) * top_cos
+            lower = (opening.bottom[k] + t * (opening.bottom[k + 1] - opening.bottom[k]) - d) * bottom_cos
             nearest = min(upper, lower)
             if nearest <= -outside:
                 continue

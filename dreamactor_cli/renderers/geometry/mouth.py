@@ -13,7 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli.contracts import U8
-from dreamactor_cli.renderers.geometry.aperture import aperture, blend, eye_distance, fragments, kernel, lerp, smoothstep
+from dreamactor_cli.renderers.geometry.aperture import (
+    SAMPLES,
+    Aperture,
+    aperture,
+    blend,
+    eye_distance,
+    fragments,
+    kernel,
+    lerp,
+    smoothstep,
+)
 from dreamactor_cli.renderers.geometry.mouth_setup import (
     CHIN,
     LIP_PAIRS,
@@ -304,29 +314,33 @@ def _patch_gain(patch: U8, lip: NDArray[np.float64]) -> NDArray[np.float64]:
     rim /= 4.0 * (columns - 2 * (columns // 4))
     theirs = 0.299 * rim[0] + 0.587 * rim[1] + 0.114 * rim[2] + 1.0
     ours = 0.299 * lip[0] + 0.587 * lip[1] + 0.114 * lip[2] + 1.0
-    light = min(1.6, max(0.6, (ours / theirs) ** 0.7))
+    light = min(1.6, max(0.75, np.sqrt(ours / theirs)))
     gain = np.empty(3)
     for n in range(3):
-        gain[n] = light * min(1.2, max(0.83, np.sqrt((lip[n] / ours + 0.05) / (rim[n] / theirs + 0.05))))
+        gain[n] = light * min(1.15, max(0.87, ((lip[n] / ours + 0.05) / (rim[n] / theirs + 0.05)) ** 0.3))
     return gain
 
 
 @kernel
-def _paint_patch(pixels: NDArray[np.float32], colors: NDArray[np.float32], patch: U8, width: float, model: MouthModel) -> None:
+def _paint_patch(
+    pixels: NDArray[np.float32], colors: NDArray[np.float32], patch: U8, opening: Aperture, model: MouthModel
+) -> None:
     """The driver's mouth, stretched between the lips."""
     gain = _patch_gain(patch, 0.9 * model.colors[2])
     rows, columns = patch.shape[0] - 1.001, patch.shape[1] - 1.001
     color = np.empty(3)
     for i in range(len(pixels)):
-        upper, lower = max(pixels[i, 4], 0.0), max(pixels[i, 5], 0.0)
-        x = min(max(pixels[i, 2] / width, 0.0), 1.0) * columns
-        y = upper / (upper + lower + 1e-3) * rows
+        place = min(max(pixels[i, 2] / opening.width, 0.0), 1.0)
+        top = lerp(opening.top, place * (SAMPLES - 1))
+        height = max(lerp(opening.bottom, place * (SAMPLES - 1)) - top, 1e-3)
+        x = place * columns
+        y = min(max((pixels[i, 3] - top) / height, 0.0), 1.0) * rows
         c, r = int(x), int(y)
         u, v = x - c, y - r
         for n in range(3):
-            top = patch[r, c, n] + u * (float(patch[r, c + 1, n]) - patch[r, c, n])
-            low = patch[r + 1, c, n] + u * (float(patch[r + 1, c + 1, n]) - patch[r + 1, c, n])
-            color[n] = gain[n] * (top + v * (low - top))
+            first = patch[r, c, n] + u * (float(patch[r, c + 1, n]) - patch[r, c, n])
+            second = patch[r + 1, c, n] + u * (float(patch[r + 1, c + 1, n]) - patch[r + 1, c, n])
+            color[n] = gain[n] * (first + v * (second - first))
         light = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]
         dim = min(1.0, model.peak / (light + 1e-3))  # nothing outshines the face
         for n in range(3):
@@ -357,7 +371,7 @@ def _draw(frame: U8, landmarks: NDArray[np.float64], rotation: NDArray[np.float6
     pixels = fragments(opening, frame.shape[0], frame.shape[1], 0.7, max(1.0, 0.009 * unit))
     colors = np.empty((len(pixels), 3), np.float32)
     if patch.shape[0] > 1:
-        _paint_patch(pixels, colors, patch, opening.width, model)
+        _paint_patch(pixels, colors, patch, opening, model)
     else:
         _paint_arches(pixels, colors, opening.width, _pose(landmarks, rotation, unit, model), model)
     blend(frame, pixels, colors, amount)
