@@ -65,9 +65,7 @@ def stream_metadata(
     }  # fmt: skip
 
 
-def write_signal(
-    path: Path, kind: str, source: Sequence[Path] | _Signal | U8, metadata: Mapping[str, str] | None = None
-) -> None:
+def write_signal(path: Path, kind: str, source: Sequence[Path] | _Signal | U8, metadata: Mapping[str, str] | None = None) -> None:
     """Write one signal, or a part of one.
 
     Args:

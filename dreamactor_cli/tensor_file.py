@@ -302,4 +302,3 @@ def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(found) != len(pairs):
         raise ValueError("a name stands twice")
     return found
-

@@ -88,9 +88,7 @@ def test_key_depends_on_everything_that_it_is_told_and_not_on_order() -> None:
 
 def test_key_refuses_what_has_no_one_spelling() -> None:
     with pytest.raises(TypeError):
-        Cache.signal_key(
-            input_sha256="", window="", fps=Fraction(1), extractor="", version="", parameters={"path": Path("x")}
-        )
+        Cache.signal_key(input_sha256="", window="", fps=Fraction(1), extractor="", version="", parameters={"path": Path("x")})
 
 
 @pytest.mark.parametrize("damage", [b"signaX", b"sig", b"", b"signal and more"])

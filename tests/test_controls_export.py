@@ -25,7 +25,8 @@ def head(degrees: np.ndarray) -> Head:
     similarity = np.tile(np.eye(2, 3, dtype=np.float32), (frames, 1, 1))
     return Head(
         rotation=rotation_from_euler(degrees).astype(np.float32), center=np.zeros((frames, 2), np.float32),
-        radius=np.ones(frames, np.float32), score=np.ones(frames, np.float32), head_2d=similarity, torso_2d=similarity, field=np.zeros((frames, 15, 17, 2), np.float32),
+        radius=np.ones(frames, np.float32), score=np.ones(frames, np.float32), head_2d=similarity,
+        torso_2d=similarity, field=np.zeros((frames, 15, 17, 2), np.float32),
     )  # fmt: skip
 
 

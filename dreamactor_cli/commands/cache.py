@@ -60,9 +60,7 @@ def gc(
 
 
 @app.command()
-def clear(
-    context: typer.Context, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
-) -> None:
+def clear(context: typer.Context, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
     """Remove all entries."""
     cache = context.obj.cache()
     found = cache.info()

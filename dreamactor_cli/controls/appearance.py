@@ -88,7 +88,7 @@ class AppearanceExtractor(Plain):
 
     def stack(self, frames: Sequence[Arrays | None]) -> Arrays:
         """Fields of the chunk, and ``score``, 1 where a face was seen."""
-        out = {
+        out: Arrays = {
             "mouth": np.zeros((len(frames), MOUTH_HEIGHT, MOUTH_WIDTH, 3), np.uint8),
             "shading": np.zeros((len(frames), SHADING_SIZE, SHADING_SIZE, 3), np.uint8),
             "score": np.array([frame is not None for frame in frames], np.float32),

@@ -35,7 +35,15 @@ GROW = 0.08  # inter-ocular distances by which the matte is grown: the outline i
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _forces(
-    image: F32, base: F32, field: F32, zoom: np.float32, value: F32, steepest: F32, index: NDArray[np.int32], weights: F32, out: F32
+    image: F32,
+    base: F32,
+    field: F32,
+    zoom: np.float32,
+    value: F32,
+    steepest: F32,
+    index: NDArray[np.int32],
+    weights: F32,
+    out: F32,
 ) -> None:
     """Sum of gradient times clipped residual at each node, (nodes, 2).
 
@@ -72,7 +80,9 @@ def _forces(
 class _Scale:
     """One scale of the comparison."""
 
-    def __init__(self, grey: U8, width: int, points: Array, nodes: tuple[NDArray[np.int64], Array], unit: float, shrink: float) -> None:
+    def __init__(
+        self, grey: U8, width: int, points: Array, nodes: tuple[NDArray[np.int64], Array], unit: float, shrink: float
+    ) -> None:
         self.shrink = shrink
         self._size = (max(8, round(width * shrink)), max(8, round(width * shrink * grey.shape[0] / grey.shape[1])))
         image = self.prepare(grey)

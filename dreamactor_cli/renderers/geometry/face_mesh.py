@@ -132,9 +132,7 @@ class FaceMesh:
         points = np.concatenate([shape[: head_space.NUM_MESH], shape[oval] + 0.1 * outward, shape[oval] + 0.2 * outward])
         return oriented(np.concatenate(parts).astype(np.int32), points)
 
-    def vertices(
-        self, landmarks: NDArray[np.floating], scale: float, rotation: NDArray[np.floating]
-    ) -> NDArray[np.float64]:
+    def vertices(self, landmarks: NDArray[np.floating], scale: float, rotation: NDArray[np.floating]) -> NDArray[np.float64]:
         """Vertices (540, 3) px of a face with landmarks (478, 3) px and a head pose."""
         mesh = np.asarray(landmarks, np.float64)[: head_space.NUM_MESH]
         return np.concatenate([mesh, mesh[self._oval] + scale * (self._rims @ np.asarray(rotation).T)])

@@ -56,7 +56,7 @@ class Actor:
         landmarks = head_space.to_image(canonical, pose)[0]
         scale, rotation = float(pose.scale[0]), pose.rotation[0]
         layers = separate(image, reference.matte[0], _oval_mask(landmarks, self.width, self.height, 0.0))
-        neck = fill(layers.color, _jaw(canonical, pose, landmarks, self.width, self.height))
+        neck = fill(layers.color, _jaw(pose, landmarks, self.width, self.height))
         person = np.dstack([np.clip(np.rint(neck), 0, 255).astype(np.uint8), layers.alpha])
         self.background = layers.background
         self._person = Sampler(person)
@@ -133,7 +133,7 @@ def _oval_mask(landmarks: Array, width: int, height: int, inset: float) -> U8:
     return np.asarray(mask, np.uint8)
 
 
-def _jaw(canonical: Array, pose: head_space.HeadPose, landmarks: Array, width: int, height: int) -> U8:
+def _jaw(pose: head_space.HeadPose, landmarks: Array, width: int, height: int) -> U8:
     """1 over the lower face, where the person layer shows neck instead, (H, W)."""
     low, inset = NECK_FILL
     mask = _oval_mask(landmarks, width, height, max(2.0, inset * float(pose.scale[0]))) // 255
@@ -141,7 +141,7 @@ def _jaw(canonical: Array, pose: head_space.HeadPose, landmarks: Array, width: i
     half_plane = np.array([[-side, low, 0], [side, low, 0], [side, side, 0], [-side, side, 0]])
     below = np.zeros_like(mask)
     cv2.fillPoly(below, [np.rint(head_space.to_image(half_plane, pose)[0, :, :2]).astype(np.int32)], 1)
-    return mask & below
+    return np.asarray(mask & below, np.uint8)
 
 
 class GeometryRenderer:
