@@ -55,6 +55,8 @@ class Tools:
 
     def _face(self, view: View) -> F32 | None:
         landmarks = self._faces.track(view)
+        if view.index == self.clip.reference:
+            return self.clip.landmarks
         if landmarks is None or self._refiner is None:
             return landmarks
         return self._refiner.refine(view.rgb, landmarks)

@@ -8,10 +8,11 @@ import numpy as np
 
 from dreamactor_cli.contracts import F32, U8
 from dreamactor_cli.controls.graphs import Box, FaceDetector, FaceMesh, Pose, Skeleton
-from dreamactor_cli.controls.view import Region, View
+from dreamactor_cli.controls.view import Region, View, shrink
 
 CROP_SIZE = 320  # px; the landmark network sees 192 of it
 CROP_MARGIN = 1.9  # half of the crop in halves of the face
+TILE_SIDE = 640  # px
 MAX_BODIES = 3  # that are looked for in a frame without a face
 # The joint on the other side of the body for each joint.
 _MIRROR = (0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(k + d for k in range(11, 33, 2) for d in (1, 0)))
@@ -82,6 +83,12 @@ def body_box(picture: U8, skeleton: Skeleton, grow: float = 0.35) -> tuple[int, 
     return max(int(x0), 0), max(int(y0), 0), min(int(x1), width), min(int(y1), height)
 
 
+def same_face(first: F32, second: F32) -> bool:
+    """Whether two meshes lie in one place and are of one size."""
+    (x, y, half), (x2, y2, half2) = face_extent(first), face_extent(second)
+    return bool(np.hypot(x - x2, y - y2) < 0.3 * half and 0.75 < half / half2 < 1.33)
+
+
 class FaceFinder:
     """Finds the faces of a frame. Slow (tens of ms): for first frames, samples, and where a track is lost."""
 
@@ -125,8 +132,14 @@ class FaceFinder:
         distance = np.linalg.norm(mirrored - skeleton.joints_2d, axis=1)[both]
         return float(np.median(distance)) < 0.06 * body_size(skeleton)
 
-    def people(self, view: View, *, with_pose: bool = True) -> list[Person]:
-        """Everybody in a frame, from the left; a box counts only where the landmark graph agrees."""
+    def people(self, view: View, *, with_pose: bool = True, tiny: bool = False) -> list[Person]:
+        """Everybody in a frame, from the left; a box counts only where the landmark graph agrees.
+
+        Args:
+            view: the frame.
+            with_pose: where no face is found, look for bodies.
+            tiny: where nobody is found, look for faces that are too small for the detectors; takes as long as all the rest.
+        """
         scale = view.work_scale
         found: list[Person] = []
         for box in self.boxes(view.work):
@@ -138,7 +151,31 @@ class FaceFinder:
                 found.append(Person(x, y, half, landmarks))
         if not found and with_pose:
             found = self._by_skeleton(view)
+        if not found and tiny:
+            found = self._in_tiles(view)
         return sorted(found, key=lambda p: p.x)
+
+    def _in_tiles(self, view: View) -> list[Person]:
+        """Faces too small for the detectors, looked for in nine overlapping parts of the picture."""
+        width, height = view.width / 2, view.height / 2
+        for k in range(9):
+            left, top = round(width * (k % 3) / 2), round(height * (k // 3) / 2)
+            tile = view.rgb[top : top + round(height), left : left + round(width)]
+            small = shrink(tile, TILE_SIDE)
+            scale = small.shape[1] / tile.shape[1]
+            for box in self.boxes(small)[:2]:
+                landmarks = self.sure_mesh_at(view, box.x / scale + left, box.y / scale + top, box.half / scale)
+                if landmarks is not None:
+                    return [Person(*face_extent(landmarks), landmarks)]
+        return []
+
+    def sure_mesh_at(self, view: View, x: float, y: float, half: float) -> F32 | None:
+        """As `mesh_at`, for boxes that are doubtful.
+
+        Animals and patterns raise boxes too, but the landmark graph sees a face in them at one margin at most.
+        """
+        first, second = (self.mesh_at(view, x, y, margin * half) for margin in (1.3, 1.8))
+        return first if first is not None and second is not None and same_face(first, second) else None
 
     def _by_skeleton(self, view: View) -> list[Person]:
         """People by their bodies: the network sees one at a time, so who was found is painted over and it looks again."""

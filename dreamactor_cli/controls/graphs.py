@@ -41,6 +41,9 @@ def _solutions() -> Any:
     return mediapipe.solutions
 
 
+_QUIET_FINDS = 2
+
+
 class _Graph:
     """A mediapipe solution that is made late and quietly."""
 
@@ -48,22 +51,29 @@ class _Graph:
         self._names = (module, kind)
         self._options = options
         self._solution: Any = None
+        self._finds = 0
 
     def run(self, rgb: U8) -> Any:
-        """Result of the solution for a picture (H, W, 3)."""
+        """Result of the solution for a picture (H, W, 3).
+
+        Each stage of a graph chatters when it is reached first: at the start, with the first find, and when it follows one.
+        """
         rgb = np.ascontiguousarray(rgb)
-        if self._solution is not None:
+        if self._finds > _QUIET_FINDS:
             return self._solution.process(rgb)
         with quiet_stderr():
-            module, kind = self._names
-            self._solution = getattr(getattr(_solutions(), module), kind)(**self._options)
-            return self._solution.process(rgb)
+            if self._solution is None:
+                module, kind = self._names
+                self._solution = getattr(getattr(_solutions(), module), kind)(**self._options)
+            result = self._solution.process(rgb)
+        self._finds += any(getattr(result, name) is not None for name in result._fields)
+        return result
 
     def close(self) -> None:
         """Give back the graph; it is made again when it is used again."""
         if self._solution is not None:
             self._solution.close()
-            self._solution = None
+            self._solution, self._finds = None, 0
 
 
 # A landmark with x, y, z and nothing else on the wire: a tag and length, then a tag and a float for each.

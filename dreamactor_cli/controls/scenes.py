@@ -39,10 +39,10 @@ def find_cuts(thumbs: U8) -> list[int]:
     Args:
         thumbs: (T, THUMB, THUMB).
     """
+    if len(thumbs) < 2:
+        return []
     flat = thumbs.reshape(len(thumbs), -1).astype(np.float32)
     flat -= flat.mean(1, keepdims=True)
-    if len(flat) < 2:
-        return []
     step = _difference(flat[1:], flat[:-1])  # step[t] is the change from frame t to t+1
     cuts = []
     for t in np.flatnonzero(step > _CHANGE):

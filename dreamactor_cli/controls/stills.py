@@ -11,7 +11,7 @@ import numpy as np
 from dreamactor_cli.contracts import F32, U8, Body, Controls, Face, Hands, Head
 from dreamactor_cli.controls.body import stack_bodies
 from dreamactor_cli.controls.face import describe_faces, identity_of
-from dreamactor_cli.controls.finder import FaceFinder, Person, face_extent, face_region
+from dreamactor_cli.controls.finder import FaceFinder, Person, face_extent, face_region, same_face
 from dreamactor_cli.controls.graphs import FaceDetector, FaceMesh, PersonMask, Pose, Skeleton
 from dreamactor_cli.controls.hands import find_hands, join_hands, stack_hands
 from dreamactor_cli.controls.head import IDENTITY, sphere_arrays
@@ -91,7 +91,7 @@ class _StillReader:
         return _Still(landmarks, skeleton, join_hands(find_hands(view, skeleton)), self._matte(view))
 
     def _person(self, view: View) -> Person | None:
-        people = self._finder.people(view)
+        people = self._finder.people(view, tiny=True)
         faces = [p for p in people if p.landmarks is not None]
         if not faces:
             faces = list(self._drawn(view))
@@ -104,7 +104,7 @@ class _StillReader:
     def _drawn(self, view: View) -> Iterator[Person]:
         """A face that is not photographed: looked for at other sizes, with more contrast, and with less confidence.
 
-        Animals raise such boxes too, but the landmark graph sees a face in them at one margin at most.
+        See `FaceFinder.sure_mesh_at` for the two margins.
         """
         for picture, scale in self._variants(view):
             for boxes in self._eager_boxes:
@@ -113,9 +113,8 @@ class _StillReader:
                     first, second = (self._eagerly(view, x, y, margin * half) for margin in (1.3, 1.8))
                     if first is None or second is None or not _is_face(first, view):
                         continue
-                    (x, y, half), (x2, y2, half2) = face_extent(first), face_extent(second)
-                    if np.hypot(x - x2, y - y2) < 0.3 * half and 0.75 < half / half2 < 1.33:
-                        yield Person(x, y, half, first)
+                    if same_face(first, second):
+                        yield Person(*face_extent(first), first)
                         return
 
     def _eagerly(self, view: View, x: float, y: float, half: float) -> F32 | None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dreamactor_cli.contracts import U8
+from dreamactor_cli.contracts import F32, U8
 from dreamactor_cli.controls.clip import Clip
 from dreamactor_cli.controls.finder import FaceFinder, Person
 from dreamactor_cli.controls.graphs import PersonMask
+from dreamactor_cli.controls.tracking import FaceTracker
 from dreamactor_cli.controls.view import View
 from dreamactor_cli.errors import NoPersonFound, UsageError
 
 SAMPLES = 12
-SCAN_SECONDS = 0.5  # step of the search for somebody who comes late
+SETTLE = 4  # times that the tracker is shown the reference frame
+SCAN_SECONDS = 1.0  # step of the search for somebody who comes late
 DARK = 30.0  # mean grey level below which a clip is called very dark
 
 FrameAt = Callable[[int], U8]
@@ -95,7 +97,7 @@ class Survey:
     def run(self, subject: int | None = None) -> Clip:
         """Find whom to follow. Raises NoPersonFound and UsageError (no such subject)."""
         first = self._view(0)
-        people = self._finder.people(first)
+        people = self._finder.people(first, tiny=True)
         samples = [(0, people)]
         if subject is not None or len(people) != 1 or people[0].landmarks is None:
             samples += [(i, self._finder.people(self._view(i))) for i in self._sample_indices()]
@@ -154,14 +156,15 @@ class Survey:
     def _clip(self, chosen: _Track, tracks: list[_Track]) -> Clip:
         reference, person = self._first_face(chosen)
         view = self._view(reference)
-        anchors = dict(chosen.seen) | {reference: person}
+        seen = dict(chosen.seen) | {reference: person}
         others = [t for t in tracks if t is not chosen and len(t.seen) * 4 >= len(chosen.seen)]
         places = [np.mean([[p.x, p.y, p.half] for _, p in t.seen], axis=0) for t in others]
+        anchors = np.array([[i, p.x, p.y, p.half] for i, p in sorted(seen.items())], np.float32)
         mask = PersonMask()
         matte = np.clip(mask(view.work) * 255, 0, 255).astype(np.uint8)
         mask.close()
         self._finder.close()
-        return Clip(
+        clip = Clip(
             num_frames=self._num_frames,
             width=view.width,
             height=view.height,
@@ -169,6 +172,19 @@ class Survey:
             picture=view.rgb,
             matte=matte,
             landmarks=person.landmarks,
-            anchors=np.array([[i, p.x, p.y, p.half] for i, p in sorted(anchors.items())], np.float32),
+            anchors=anchors,
             others=np.array(places, np.float32).reshape(-1, 3),
         )
+        return clip if person.landmarks is None else replace(clip, landmarks=self._settled(clip, view))
+
+    @staticmethod
+    def _settled(clip: Clip, view: View) -> F32 | None:
+        """The reference mesh as the tracker of the chunks sees it, so that its frame differs from others by motion alone."""
+        tracker = FaceTracker(clip)
+        landmarks = clip.landmarks
+        for _ in range(SETTLE):
+            landmarks = tracker.track(view)
+            if landmarks is None:
+                break
+        tracker.close()
+        return clip.landmarks if landmarks is None else landmarks

@@ -91,7 +91,7 @@ class FaceTracker:
             return None
         expected = self._last or self._clip.subject_at(view.index)
         self._finder = self._finder or FaceFinder()
-        people = self._finder.people(view, with_pose=self._lost % POSE_EVERY == 1)
+        people = self._finder.people(view, with_pose=self._lost % POSE_EVERY == 1, tiny=self._lost == 1)
         people = [p for p in people if p.landmarks is not None and self._clip.is_subject(p.x, p.y, expected)]
         if not people:
             return None

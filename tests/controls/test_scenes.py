@@ -1,0 +1,48 @@
+"""Scene cuts from small pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dreamactor_cli.controls.scenes import THUMB, find_cuts
+
+
+def picture(seed: int, shift: float = 0.0) -> np.ndarray:
+    """A smooth random picture, moved sideways by ``shift`` px."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:THUMB, 0:THUMB].astype(float)
+    waves = [
+        a * np.sin(fx * (x + shift) + fy * y + p) for a, fx, fy, p in rng.uniform([5, 0.1, 0.1, 0], [30, 0.5, 0.5, 6], (8, 4))
+    ]
+    return np.clip(120 + sum(waves), 0, 255)
+
+
+def clip(frames: list[np.ndarray]) -> np.ndarray:
+    return np.rint(np.stack(frames)).astype(np.uint8)
+
+
+def test_a_hard_cut_is_found() -> None:
+    assert find_cuts(clip([picture(1, 0.2 * t) for t in range(20)] + [picture(2, 0.2 * t) for t in range(20)])) == [20]
+
+
+def test_two_cuts_are_found() -> None:
+    assert find_cuts(clip([picture(1)] * 12 + [picture(2)] * 12 + [picture(1)] * 12)) == [12, 24]
+
+
+def test_fast_motion_is_no_cut() -> None:
+    assert find_cuts(clip([picture(3, 3.0 * np.sin(t / 2) * t / 6) for t in range(40)])) == []
+
+
+def test_a_flash_is_no_cut() -> None:
+    frames = [picture(4, 0.1 * t) for t in range(30)]
+    frames[15] = np.full_like(frames[15], 255)
+    assert find_cuts(clip(frames)) == []
+
+
+def test_a_fade_of_the_light_is_no_cut() -> None:
+    assert find_cuts(clip([picture(5) * min(1, 0.2 + 0.1 * t) for t in range(20)])) == []
+
+
+def test_short_clips_have_none() -> None:
+    assert find_cuts(clip([picture(6)])) == []
+    assert find_cuts(np.zeros((0, THUMB, THUMB), np.uint8)) == []
