@@ -12,7 +12,7 @@ from dreamactor_cli.renderers.geometry.face_mesh import SHADING_SIZE
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
-LIMITS = (0.65, 1.45)  # of the ratio: beyond it something else than light has changed
+LIMITS = (0.65, 1.2)  # of the ratio: beyond it something else than light has changed
 RIM = 13  # px of the atlas along the oval that are left alone: there the driver's outline moves, not the light
 NEUTRAL = 128  # the atlas value that stands for 1
 DRAWN_ELSEWHERE = (head_space.EYE_LEFT, head_space.EYE_RIGHT, head_space.INNER_LIPS)
