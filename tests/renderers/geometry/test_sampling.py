@@ -14,7 +14,7 @@ from dreamactor_cli.renderers.geometry.sampling import Sampler
 @pytest.fixture(params=[True, False], ids=["enlarged", "as it is"])
 def enlarge(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     if not request.param:
-        monkeypatch.setattr(sampling, "MAX_PIXELS_TO_ENLARGE", 0)
+        monkeypatch.setattr(sampling, "FACTORS", ())
     return bool(request.param)
 
 
@@ -56,4 +56,5 @@ def test_beyond_the_border_the_picture_is_reflected(enlarge: bool) -> None:
 
 def test_large_pictures_are_not_enlarged() -> None:
     assert Sampler(np.zeros((2001, 2000, 3), np.uint8)).factor == 1
-    assert Sampler(np.zeros((500, 500, 3), np.uint8)).factor == 2
+    assert Sampler(np.zeros((1000, 1000, 3), np.uint8)).factor == 2
+    assert Sampler(np.zeros((500, 500, 3), np.uint8)).factor == 4
