@@ -187,7 +187,7 @@ def _draw_lid(frame: U8, lid: Aperture, model: EyeModel, across: float) -> None:
     skin above it is stretched instead.
     """
     pixels = fragments(lid, frame.shape[0], frame.shape[1], 0.7, 0.5)
-    colors = np.empty((len(pixels), 3), np.float32)
+    colors = np.zeros((len(pixels), 3), np.float32)
     rows, columns = model.skin.shape[0] - 1.001, model.skin.shape[1] - 1.001
     for i in range(len(pixels)):
         s = pixels[i, 2] / lid.width
@@ -197,6 +197,8 @@ def _draw_lid(frame: U8, lid: Aperture, model: EyeModel, across: float) -> None:
         kept = min(model.lashes, 0.6 * was)
         height = (edge - pixels[i, 3]) * across
         pixels[i, 6] *= smoothstep(1.0, 0.85, height / now) * smoothstep(1.05, 1.35, now / was)
+        if pixels[i, 6] <= 0.0:
+            continue
         hidden = smoothstep(1.15, 1.7, now / was) * smoothstep(0.4, 1.5, height / kept) * smoothstep(1.0, 0.5, height / now)
         hidden *= smoothstep(0.0, 0.25, s) * smoothstep(1.0, 0.75, s)
         if height > kept:
