@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dreamactor_cli import head_space
-from dreamactor_cli.retarget.lids import LEFT_GAP, LIP_PAIRS, RIGHT_GAP, eye_gains, keep_lips_apart
+from dreamactor_cli.retarget.lids import LEFT_GAP, LIP_PAIRS, RIGHT_GAP, close_lids, eye_gains, keep_lips_apart
 
 Array = NDArray[np.float64]
 LIDS = [i for pair in LEFT_GAP + RIGHT_GAP for i in pair]
@@ -53,6 +53,28 @@ def test_irises_go_as_far_as_the_eye_is_wide() -> None:
         mine[list(contour), 0] = middle + (mine[list(contour), 0] - middle) * 1.3
     gains = eye_gains(theirs, mine)
     np.testing.assert_allclose(gains[[*head_space.IRIS_LEFT, *head_space.IRIS_RIGHT], :2], 1.3, rtol=0.02)
+
+
+def test_lids_meet_where_the_driver_has_shut_his_eyes() -> None:
+    """The measured blink is (left, right) of the person; the left eye stands on the picture's right."""
+    almost = np.repeat(_with_eyes(0.3)[None], 4, 0)
+    blink = np.array([[0.0, 0], [1, 0], [0, 1], [1, 1]])
+    closed = close_lids(almost, blink)
+    gaps = [
+        np.array([[f[low, 1] - f[high, 1] for high, low in pairs] for f in closed]).mean(1) for pairs in (LEFT_GAP, RIGHT_GAP)
+    ]
+    rest = _gap(_with_eyes(0.3))
+    shut = np.abs(np.stack(gaps, 1)) < 0.1 * rest
+    np.testing.assert_array_equal(shut, [[False, False], [False, True], [True, False], [True, True]])
+    np.testing.assert_array_equal(closed[0], almost[0])
+    np.testing.assert_array_equal(
+        closed[:, [*head_space.OUTER_LIPS, head_space.CHIN, 1]], almost[:, [*head_space.OUTER_LIPS, head_space.CHIN, 1]]
+    )
+
+
+def test_half_a_blink_shuts_nothing() -> None:
+    open_ = np.repeat(_with_eyes(0.6)[None], 2, 0)
+    np.testing.assert_array_equal(close_lids(open_, np.array([[0.5, 0.2], [0.0, 0.45]])), open_)
 
 
 def test_lips_meet_and_do_not_cross() -> None:

@@ -73,9 +73,11 @@ def test_at_the_anchor_stands_the_reference(reference: Reference, driver: Contro
 def test_a_person_who_drives_herself_gets_her_own_motion_back(reference: Reference, driver: Controls, smoothing: int) -> None:
     herself = replace(_moved(reference, driver, smoothing=9), space="driving")
     again = _moved(reference, herself, smoothing=smoothing)
-    tolerance = 0.01 if smoothing == 0 else 0.8
-    assert np.abs(_face(again).landmarks - _face(herself).landmarks)[..., :2].max() < tolerance
-    assert np.abs(_face(again).landmarks - _face(herself).landmarks)[0, :, :2].max() < 0.01
+    gone = np.abs(_face(again).landmarks - _face(herself).landmarks)[..., :2].max(2)
+    assert gone[0].max() < 0.01
+    assert gone.max() < (0.5 if smoothing == 0 else 0.8)
+    if smoothing == 0:  # around the eyes, lids that were shut are shut once more
+        assert gone[:, [*LIPS, *head_space.FACE_OVAL, 1, 168]].max() < 0.01
 
 
 def test_turns_of_the_driver_turn_the_reference(reference: Reference, perform: Callable[..., Controls]) -> None:
