@@ -237,6 +237,18 @@ def test_side_by_side(run: Run, face_clip: FaceClip, portrait: Path) -> None:
     assert probe(two.output).width == 2 * 256
 
 
+def test_the_drivers_pixels_only_on_demand(run: Run, face_clip: FaceClip) -> None:
+    """The light and the mouth of the driver are carried over where they are asked for, and then the frames differ."""
+    window = {"driving": face_clip.path, "duration": Fraction(3, 5)}
+    plain = _frames(run("plain.mp4", **window).output).astype(int)
+    for name, option in (("relit.mp4", {"relight": True}), ("mouth.mp4", {"mouth": "driver"})):
+        other = _frames(run(name, **window, **option).output).astype(int)
+        assert other.shape == plain.shape
+        change = np.abs(other - plain).mean((0, 3))
+        assert change[60:180, 60:190].max() > 2, name
+        assert change[:, 220:].max() < 3, name  # beside the head
+
+
 @pytest.mark.parametrize(("size", "expected"), [("128x128", (128, 128)), ("200x300", (200, 300))])
 def test_the_size_of_the_output(run: Run, size: str, expected: tuple[int, int]) -> None:
     info = probe(run(size=size, duration=Fraction(1, 5)).output)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dreamactor_cli import head_space
 from dreamactor_cli.cache import Cache
-from dreamactor_cli.contracts import Controls, ControlStream, Preset, Reference, RenderSettings
+from dreamactor_cli.contracts import Appearance, Controls, ControlStream, Preset, Reference, RenderSettings
 from dreamactor_cli.reference import load_reference
 from dreamactor_cli.renderers.geometry.renderer import GeometryRenderer
 from dreamactor_cli.retarget.framing import frame_reference
@@ -304,3 +304,34 @@ def test_an_error_in_the_controls_reaches_the_caller(small: Reference) -> None:
 
     with pytest.raises(OSError, match="gone"):
         next(GeometryRenderer(2).render(small, Broken(small.controls, 9), _settings(small)))
+
+
+@pytest.mark.parametrize("relight", [True, False])
+def test_the_drivers_light_lies_on_the_face_alone(reference: Reference, relight: bool) -> None:
+    """A darker left half of the atlas darkens that half of the face, and only if it is asked for."""
+    shading = np.full((1, 64, 64, 3), 128, np.uint8)
+    shading[:, :, :32] = 100
+    appearance = Appearance(mouth=np.zeros((1, 48, 96, 3), np.uint8), shading=shading)
+    controls = replace(reference.controls, appearance=appearance)
+    settings = _settings(reference)
+    settings = replace(settings, preset=replace(settings.preset, relight=relight))
+    frame = next(GeometryRenderer(1).render(reference, controls, settings))[0].astype(float)
+    change = frame - reference.images[0]
+    face = reference.controls.face
+    assert face is not None
+    left, right = (np.rint(face.landmarks[0, i, :2]).astype(int) for i in (50, 280))  # the cheeks
+    at_left, at_right = (change[y - 4 : y + 5, x - 4 : x + 5].mean() for x, y in (left, right))
+    assert abs(at_right) < 2
+    assert (at_left < -15) if relight else (abs(at_left) < 2)
+    outside = np.ones(frame.shape[:2], np.uint8)
+    outline = face.landmarks[0, list(head_space.FACE_OVAL), :2]
+    cv2.fillPoly(outside, [np.rint(outline).astype(np.int32)], 0)
+    assert np.abs(change)[cv2.erode(outside, np.ones((9, 9), np.uint8)) > 0].max() < 10
+
+
+def test_light_that_did_not_change_changes_nothing(reference: Reference) -> None:
+    appearance = Appearance(mouth=np.zeros((1, 48, 96, 3), np.uint8), shading=np.full((1, 64, 64, 3), 128, np.uint8))
+    settings = _settings(reference)
+    lit = replace(settings, preset=replace(settings.preset, relight=True))
+    frame = next(GeometryRenderer(1).render(reference, replace(reference.controls, appearance=appearance), lit))[0]
+    np.testing.assert_array_equal(frame, _frames(reference, reference.controls)[0])
