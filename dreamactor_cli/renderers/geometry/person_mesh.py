@@ -18,6 +18,7 @@ F32 = NDArray[np.float32]
 
 CELLS = 40  # grid cells over the longer side of the picture
 PAD = 0.3  # of the longer side: how far the mesh continues beyond the picture
+MAP_FLOOR = -4096.0  # px; source positions below it are mixed with `raster.EMPTY`
 MAP_STEP = 2  # the layer is smooth: its map is rasterised at half size and enlarged
 
 
@@ -40,14 +41,14 @@ class PersonMesh:
         self._used = np.unique(self.triangles)
         self._attributes = np.ascontiguousarray(grid, np.float32)
 
-    def draw(self, vertices: Array) -> tuple[slice, slice, F32, F32] | None:
+    def draw(self, vertices: Array) -> tuple[slice, slice, F32, F32, NDArray[np.bool_]] | None:
         """Rasterise the layer.
 
         Args:
             vertices: (N, 3) px, of `model`.
 
         Returns:
-            Rows, columns, and over them the source positions x, y in px; None if off the frame.
+            Rows, columns, and over them the source positions x, y in px and where no mesh lies; None if off the frame.
         """
         low = np.floor(vertices[self._used, :2].min(0)).astype(int) // MAP_STEP * MAP_STEP
         high = np.ceil(vertices[self._used, :2].max(0)).astype(int) + 1
@@ -65,8 +66,12 @@ class PersonMesh:
         rasterize(points, z, self._attributes, self.triangles, True, depth, out)
         size = (columns * MAP_STEP, rows * MAP_STEP)
         inner = (slice(MAP_STEP, MAP_STEP + height), slice(MAP_STEP, MAP_STEP + width))
-        x, y = (np.ascontiguousarray(cv2.resize(m, size, interpolation=cv2.INTER_LINEAR)[inner]) for m in out)
-        return slice(y0, y0 + height), slice(x0, x0 + width), x, y
+        x, y = (cv2.resize(m, size, interpolation=cv2.INTER_LINEAR)[inner] for m in out)
+        # Where the enlarged map passes from mesh to nothing, its values are a mixture of both, and nothing lies there either.
+        nothing = x < MAP_FLOOR
+        # Positions far outside would be reflected at the border again and again.
+        x, y = (np.maximum(m, np.float32(-self.width)) for m in (x, y))
+        return slice(y0, y0 + height), slice(x0, x0 + width), x, y, nothing
 
 
 def _near_person(grid: Array, alpha: NDArray[np.uint8], step: float) -> NDArray[np.bool_]:

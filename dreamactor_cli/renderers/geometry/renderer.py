@@ -30,7 +30,6 @@ from dreamactor_cli.renderers.geometry.shading import Shading
 U8 = NDArray[np.uint8]
 Array = NDArray[np.float64]
 
-MAP_FLOOR = -4096.0  # px; source positions below it are mixed with `raster.EMPTY`
 WINDOW = 32  # frames of controls read at a time
 NECK_FILL = (0.45, 0.03)  # where the jaw is taken out of the person layer: below this canonical y, this far inside the oval
 
@@ -59,7 +58,7 @@ class Actor:
         neck = fill(layers.color, _jaw(pose, landmarks, self.width, self.height))
         person = np.dstack([np.clip(np.rint(neck), 0, 255).astype(np.uint8), layers.alpha])
         self.background = layers.background
-        self._person = Sampler(person)
+        self._person = Sampler(person, most=2)
         self._face = Sampler(image)
         self._person_mesh = PersonMesh(landmarks, pose, layers.alpha)
         self._face_mesh = FaceMesh(landmarks, scale, rotation)
@@ -92,11 +91,10 @@ class Actor:
         drawn = self._person_mesh.draw(vertices)
         if drawn is None:
             return
-        rows, columns, x, y = drawn
+        rows, columns, x, y, nothing = drawn
         person = self._person.at(x, y)
-        color, alpha = np.ascontiguousarray(person[..., :3]), np.ascontiguousarray(person[..., 3])
-        # Where no mesh lies, and where the enlarged map passes from mesh to nothing, there is no person.
-        alpha[x < MAP_FLOOR] = 0
+        color, alpha = person[..., :3], person[..., 3]
+        alpha[nothing] = 0
         cover[rows, columns] = alpha
         if alone:
             frame[rows, columns] = color

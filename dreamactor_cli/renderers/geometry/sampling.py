@@ -20,11 +20,12 @@ class Sampler:
 
     Args:
         image: (H, W, C), C = 1, 3 or 4.
+        most: the largest factor; sampling costs more the larger it is.
     """
 
-    def __init__(self, image: U8) -> None:
+    def __init__(self, image: U8, most: int = 4) -> None:
         height, width = image.shape[:2]
-        self.factor = next((factor for limit, factor in FACTORS if height * width <= limit), 1)
+        self.factor = next((min(factor, most) for limit, factor in FACTORS if height * width <= limit), 1)
         self._source = image
         if self.factor > 1:
             # Position p of the picture lies at factor * p: whole positions keep their value to the bit.

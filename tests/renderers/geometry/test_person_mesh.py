@@ -35,7 +35,7 @@ class Person(NamedTuple):
         vertices = self.mesh.model.move(pose, head_space.to_image(self.canonical, pose)[0], STILL, torso)
         drawn = self.mesh.draw(vertices)
         assert drawn is not None
-        rows, columns, x, y = drawn
+        rows, columns, x, y, _ = drawn
         whole = np.full((2, *self.solid.shape), np.nan)
         whole[:, rows, columns] = x, y
         whole[:, whole[0] < -4000] = np.nan
