@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from dreamactor_cli.contracts import F32
 from dreamactor_cli.controls.clip import Clip
-from dreamactor_cli.controls.graphs import Skeleton
+from dreamactor_cli.controls.finder import FaceFinder
+from dreamactor_cli.controls.graphs import FaceMesh, Pose, Skeleton
 from dreamactor_cli.controls.tracking import FaceTracker, PoseTracker
 from dreamactor_cli.controls.view import View
 
@@ -21,19 +22,25 @@ Arrays = dict[str, Any]  # arrays of a chunk by field name, (T, ...)
 
 
 class Tools:
-    """Trackers that several extractors of one chunk use; each runs at most once a frame, and only if somebody asks."""
+    """Trackers that several extractors of one chunk use; each runs at most once a frame, and only if somebody asks.
 
-    def __init__(self, clip: Clip) -> None:
+    Args:
+        clip: that is measured.
+        kept: what one process makes once for all chunks of the clip, see `keep`.
+    """
+
+    def __init__(self, clip: Clip, kept: dict[str, Any]) -> None:
         self.clip = clip
+        self._kept = kept
         self._seen: dict[str, tuple[int, Any]] = {}
 
     @cached_property
     def _faces(self) -> FaceTracker:
-        return FaceTracker(self.clip)
+        return FaceTracker(self.clip, self.keep("face mesh", FaceMesh), self.keep("finder", FaceFinder))
 
     @cached_property
     def _poses(self) -> PoseTracker:
-        return PoseTracker(self.clip)
+        return PoseTracker(self.clip, self.keep("pose", Pose))
 
     @cached_property
     def _refiner(self) -> MeshRefiner | None:
@@ -41,7 +48,14 @@ class Tools:
             return None
         from dreamactor_cli.controls.mesh_refine import MeshRefiner  # compiles; not needed by who only reads the cache
 
-        return MeshRefiner(self.clip.picture, self.clip.landmarks)
+        refiner: MeshRefiner = self.keep("refiner", lambda: MeshRefiner(self.clip.picture, np.asarray(self.clip.landmarks)))
+        return refiner
+
+    def keep(self, name: str, make: Callable[[], Any]) -> Any:
+        """What depends on the clip alone and remembers nothing of the frames that it has seen: made once a process."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        return self._kept[name]
 
     def _once(self, name: str, view: View, measure: Any) -> Any:
         if name not in self._seen or self._seen[name][0] != view.index:
@@ -70,12 +84,6 @@ class Tools:
     def pose_is_measured(self) -> bool:
         """Whether the last `pose` is of that frame, and not of one before while the body is still."""
         return self._poses.measured
-
-    def close(self) -> None:
-        """Give back the graphs."""
-        for name in ("_faces", "_poses"):
-            if name in self.__dict__:
-                self.__dict__[name].close()
 
 
 class Extractor(Protocol):
@@ -109,9 +117,6 @@ class Extractor(Protocol):
     def stack(self, frames: Sequence[Arrays | None]) -> Arrays:
         """Arrays (T, ...) of the chunk, ``score`` among them (0 where there is nothing)."""
 
-    def close(self) -> None:
-        """Give back what it holds."""
-
 
 class Plain:
     """Defaults of an extractor that needs nothing beyond `measure` and `stack`."""
@@ -128,9 +133,6 @@ class Plain:
     def unseen(clip: Clip) -> Arrays:  # noqa: ARG004
         """What to hold where nothing was ever seen: zeros."""
         return {}
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def stack_frames(frames: Sequence[Arrays | None], shapes: Mapping[str, tuple[int, ...]]) -> Arrays:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +36,13 @@ def chunks_of(num_frames: int) -> list[tuple[int, int]]:
 
 
 def measure_chunk(
-    clip: Clip, frames: Iterable[U8], first: int, start: int, signals: Sequence[str], on_frames: Callable[[int], None]
+    clip: Clip,
+    frames: Iterable[U8],
+    first: int,
+    start: int,
+    signals: Sequence[str],
+    on_frames: Callable[[int], None],
+    kept: dict[str, Any],
 ) -> Arrays:
     """Arrays of a chunk.
 
@@ -45,11 +53,12 @@ def measure_chunk(
         start: number of the first frame that counts.
         signals: names of extractors.
         on_frames: told from time to time how many frames are done.
+        kept: see `Tools.keep`; empty at first, and the same for all chunks of a clip.
 
     Returns:
         ``SIGNAL.FIELD`` (T, ...) and ``thumbs`` (T, THUMB, THUMB).
     """
-    tools = Tools(clip)
+    tools = Tools(clip, kept)
     extractors: dict[str, Extractor] = {name: load_extractor(name)(clip, tools) for name in signals}
     rows: dict[str, list[Arrays | None]] = {name: [] for name in signals}
     thumbs: list[U8] = []
@@ -70,6 +79,4 @@ def measure_chunk(
             out |= {f"{name}.{field}": array for field, array in extractor.stack(rows[name]).items()}
         return out
     finally:
-        for extractor in extractors.values():
-            extractor.close()
-        tools.close()
+        gc.collect()  # mediapipe makes a class a frame, which only the collector of cycles takes away

@@ -111,12 +111,20 @@ class _Measurer:
         self._scratch = Path(payload["scratch"])
         self._subject: int | None = payload["subject"]
         self._clip: Clip | None = None
+        self._kept: dict[str, Any] = {}
 
     def __call__(self, task: Mapping[str, Any], tell: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
         if task["do"] == "survey":
             return {"warnings": self._survey()}
         start, stop = task["chunk"]
         return {"damaged": self._measure(start, stop, Path(task["file"]), lambda frames: tell({"frames": frames}))}
+
+    def close(self) -> None:
+        """Give back the graphs."""
+        for kept in self._kept.values():
+            if hasattr(kept, "close"):
+                kept.close()
+        self._kept.clear()
 
     def _survey(self) -> list[str]:
         from dreamactor_cli.controls.survey import Survey
@@ -137,7 +145,7 @@ class _Measurer:
         first = max(start - WARM_UP, 0)
         damaged: list[int] = []
         frames = self._window.frames(self._path, self._info, first, stop, damaged)
-        arrays = measure_chunk(self._clip, frames, first, start, self._signals, on_frames)
+        arrays = measure_chunk(self._clip, frames, first, start, self._signals, on_frames, self._kept)
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, str(file))
         return sum(frame >= start for frame in damaged)
 

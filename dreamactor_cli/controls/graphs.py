@@ -69,6 +69,17 @@ class _Graph:
         self._finds += any(getattr(result, name) is not None for name in result._fields)
         return result
 
+    def forget(self, found: str) -> None:
+        """Make the graph lose whom it follows, by black pictures until the output ``found`` is empty.
+
+        What comes next is the same as from a new graph, which costs a second of start-up and memory that is not given back.
+        """
+        black = np.zeros((64, 64, 3), np.uint8)
+        for _ in range(3):
+            if getattr(self.run(black), found) is None:
+                return
+        self.close()
+
     def close(self) -> None:
         """Give back the graph; it is made again when it is used again."""
         if self._solution is not None:
@@ -104,6 +115,10 @@ class FaceMesh:
         """Landmarks (478, 3) px of each face."""
         found = self._graph.run(rgb).multi_face_landmarks or []
         return [_points(face, rgb.shape[1], rgb.shape[0]) for face in found]
+
+    def forget(self) -> None:
+        """Follow nobody any longer."""
+        self._graph.forget("multi_face_landmarks")
 
     def close(self) -> None:
         """Give back the graph."""
@@ -168,6 +183,10 @@ class Pose:
         flat = _points(result.pose_landmarks, rgb.shape[1], rgb.shape[0])
         return Skeleton(flat[:, :2], _points(result.pose_world_landmarks, 1, 1), score)
 
+    def forget(self) -> None:
+        """Follow nobody any longer."""
+        self._graph.forget("pose_landmarks")
+
     def close(self) -> None:
         """Give back the graph."""
         self._graph.close()
@@ -195,6 +214,10 @@ class HandMesh:
         flat = _points(result.multi_hand_landmarks[0], rgb.shape[1], rgb.shape[0])
         score = float(result.multi_handedness[0].classification[0].score)
         return Hand(flat[:, :2], _points(result.multi_hand_world_landmarks[0], 1, 1), score)
+
+    def forget(self) -> None:
+        """Follow nobody any longer."""
+        self._graph.forget("multi_hand_landmarks")
 
     def close(self) -> None:
         """Give back the graph."""

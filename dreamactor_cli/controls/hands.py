@@ -21,9 +21,10 @@ _RECUT_SHIFT, _RECUT_GROWTH = 0.25, 1.3
 class _HandTracker:
     """Follows one hand."""
 
-    def __init__(self, arm: tuple[int, ...]) -> None:
+    def __init__(self, arm: tuple[int, ...], mesh: HandMesh) -> None:
         self._arm = arm
-        self._mesh = HandMesh()
+        self._mesh = mesh
+        self._mesh.forget()
         self._crop: tuple[float, float, float] | None = None
         self._idle = 0
 
@@ -72,9 +73,6 @@ class _HandTracker:
         half = max(0.6 * float(np.linalg.norm(elbow - wrist)), 2.2 * float(np.linalg.norm(knuckles - wrist)), 0.35 * shoulders)
         return x, y, max(half, 12.0)
 
-    def close(self) -> None:
-        self._mesh.close()
-
 
 class HandsExtractor(Plain):
     """Measures `contracts.Hands`."""
@@ -85,7 +83,7 @@ class HandsExtractor(Plain):
 
     def __init__(self, clip: Clip, tools: Tools) -> None:  # noqa: ARG002
         self._tools = tools
-        self._trackers = [_HandTracker(arm) for arm in _ARMS]
+        self._trackers = [_HandTracker(arm, tools.keep(f"hand {arm[0]}", HandMesh)) for arm in _ARMS]
 
     def measure(self, view: View) -> Arrays | None:
         """Both hands of one frame."""
@@ -96,11 +94,6 @@ class HandsExtractor(Plain):
         """Fields of the chunk."""
         return stack_hands(frames)
 
-    def close(self) -> None:
-        """Give back the graphs."""
-        for tracker in self._trackers:
-            tracker.close()
-
 
 def stack_hands(frames: Sequence[Arrays | None]) -> Arrays:
     """Fields of `contracts.Hands` from both hands of each frame."""
@@ -109,12 +102,12 @@ def stack_hands(frames: Sequence[Arrays | None]) -> Arrays:
 
 def find_hands(view: View, skeleton: Skeleton | None) -> list[Hand | None]:
     """Left and right hand of a single picture."""
-    trackers = [_HandTracker(arm) for arm in _ARMS]
+    meshes = [HandMesh() for _ in _ARMS]
     try:
-        return [tracker.track(view, skeleton) for tracker in trackers]
+        return [_HandTracker(arm, mesh).track(view, skeleton) for arm, mesh in zip(_ARMS, meshes, strict=True)]
     finally:
-        for tracker in trackers:
-            tracker.close()
+        for mesh in meshes:
+            mesh.close()
 
 
 def join_hands(hands: Sequence[Hand | None]) -> Arrays:

@@ -52,7 +52,7 @@ class HeadExtractor(Plain):
         self._tools = tools
         self._head = HeadFlow(clip) if clip.landmarks is not None else None
         self._torso = TorsoFlow(clip)
-        self._field = self._person_flow(clip) if clip.landmarks is not None else None
+        self._field = tools.keep("person flow", lambda: self._person_flow(clip)) if clip.landmarks is not None else None
 
     @staticmethod
     def _person_flow(clip: Clip) -> PersonFlow:

@@ -29,10 +29,10 @@ class MatteExtractor(Plain):
     version = "1"
     parameters = {"model": "mediapipe-0.10.21 selfie_segmentation"}  # noqa: RUF012
 
-    def __init__(self, clip: Clip, tools: Tools) -> None:  # noqa: ARG002
+    def __init__(self, clip: Clip, tools: Tools) -> None:
         scale = min(SIDE / max(clip.width, clip.height), 1.0)
         self._size = max(round(clip.width * scale), 1), max(round(clip.height * scale), 1)
-        self._mask = PersonMask(landscape=clip.width > 1.3 * clip.height)
+        self._mask = tools.keep("mask", lambda: PersonMask(landscape=clip.width > 1.3 * clip.height))
 
     def measure(self, view: View) -> Arrays:
         """Mask of one frame."""
@@ -42,7 +42,3 @@ class MatteExtractor(Plain):
         """Masks of the chunk."""
         masks = [frame["matte"] for frame in frames if frame is not None]
         return {"matte": np.stack(masks) if masks else np.zeros((0, self._size[1], self._size[0]), np.uint8)}
-
-    def close(self) -> None:
-        """Give back the graph."""
-        self._mask.close()

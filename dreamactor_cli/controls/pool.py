@@ -165,7 +165,9 @@ class SameProcess:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Nothing to kill."""
+        """Nothing to kill; the handler gives back what it holds."""
+        if hasattr(self._handler, "close"):
+            self._handler.close()
 
     def run(self, tasks: Sequence[Mapping[str, Any]], tell: Tell) -> list[Any]:
         """As `WorkerPool.run`; on one thread as the workers are, because sums depend on how threads share them."""

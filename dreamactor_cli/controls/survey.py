@@ -10,7 +10,7 @@ import numpy as np
 from dreamactor_cli.contracts import F32, U8
 from dreamactor_cli.controls.clip import Clip
 from dreamactor_cli.controls.finder import FaceFinder, Person
-from dreamactor_cli.controls.graphs import PersonMask
+from dreamactor_cli.controls.graphs import FaceMesh, PersonMask
 from dreamactor_cli.controls.tracking import FaceTracker
 from dreamactor_cli.controls.view import View
 from dreamactor_cli.errors import NoPersonFound, UsageError
@@ -163,7 +163,6 @@ class Survey:
         mask = PersonMask()
         matte = np.clip(mask(view.work) * 255, 0, 255).astype(np.uint8)
         mask.close()
-        self._finder.close()
         clip = Clip(
             num_frames=self._num_frames,
             width=view.width,
@@ -175,16 +174,19 @@ class Survey:
             anchors=anchors,
             others=np.array(places, np.float32).reshape(-1, 3),
         )
-        return clip if person.landmarks is None else replace(clip, landmarks=self._settled(clip, view))
+        if person.landmarks is not None:
+            clip = replace(clip, landmarks=self._settled(clip, view))
+        self._finder.close()
+        return clip
 
-    @staticmethod
-    def _settled(clip: Clip, view: View) -> F32 | None:
+    def _settled(self, clip: Clip, view: View) -> F32 | None:
         """The reference mesh as the tracker of the chunks sees it, so that its frame differs from others by motion alone."""
-        tracker = FaceTracker(clip)
+        mesh = FaceMesh()
+        tracker = FaceTracker(clip, mesh, self._finder)
         landmarks = clip.landmarks
         for _ in range(SETTLE):
             landmarks = tracker.track(view)
             if landmarks is None:
                 break
-        tracker.close()
+        mesh.close()
         return clip.landmarks if landmarks is None else landmarks

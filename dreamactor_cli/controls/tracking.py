@@ -21,12 +21,17 @@ class FaceTracker:
     """Landmarks of the subject's face, from a square crop that follows it.
 
     The crop stands still as long as the face stays inside, because the graph looks where the face was in its last crop.
+
+    Args:
+        clip: that is measured.
+        mesh, finder: graphs to use; whom the mesh followed is forgotten.
     """
 
-    def __init__(self, clip: Clip) -> None:
+    def __init__(self, clip: Clip, mesh: FaceMesh, finder: FaceFinder) -> None:
         self._clip = clip
-        self._mesh = FaceMesh()
-        self._finder: FaceFinder | None = None
+        self._mesh = mesh
+        self._mesh.forget()
+        self._finder = finder
         self._crop: tuple[float, float, float] | None = None
         self._last: tuple[float, float, float] | None = None
         self._lost = 0
@@ -90,7 +95,6 @@ class FaceTracker:
         if self._lost > 2 and self._lost % SEARCH_EVERY:
             return None
         expected = self._last or self._clip.subject_at(view.index)
-        self._finder = self._finder or FaceFinder()
         people = self._finder.people(view, with_pose=self._lost % POSE_EVERY == 1, tiny=self._lost == 1)
         people = [p for p in people if p.landmarks is not None and self._clip.is_subject(p.x, p.y, expected)]
         if not people:
@@ -98,12 +102,6 @@ class FaceTracker:
         x, y, _ = expected
         best = min(people, key=lambda p: float(np.hypot(p.x - x, p.y - y)) - 2 * p.half)
         return best.x, best.y, best.half
-
-    def close(self) -> None:
-        """Give back the graphs."""
-        self._mesh.close()
-        if self._finder is not None:
-            self._finder.close()
 
 
 class PoseTracker:
@@ -117,8 +115,9 @@ class PoseTracker:
         measured: whether the last frame was measured; if not, its skeleton is the one before.
     """
 
-    def __init__(self, clip: Clip) -> None:
-        self._pose = Pose()
+    def __init__(self, clip: Clip, pose: Pose) -> None:
+        self._pose = pose
+        self._pose.forget()
         self._clip = clip
         self._last: tuple[float, float, float] | None = None  # centre and half size of the head, px of the picture
         self._skeleton: Skeleton | None = None
@@ -135,7 +134,10 @@ class PoseTracker:
         if found is not None and self._skeleton is not None:
             both = (found.score > 0.5) & (self._skeleton.score > 0.5)
             moved = np.linalg.norm(found.joints_2d - self._skeleton.joints_2d, axis=1)[both].max(initial=0.0)
-            self._skip = 2 - int(np.searchsorted(STILL, moved / body_size(found)))
+            shoulders = float(np.linalg.norm(found.joints_2d[11] - found.joints_2d[12]))
+            # In a portrait only head and shoulders are seen: the body is larger than their box.
+            size = max(body_size(found), 2.5 * shoulders)
+            self._skip = 2 - int(np.searchsorted(STILL, moved / size))
         self._skeleton = found
         return found
 
@@ -166,7 +168,3 @@ class PoseTracker:
         picture = np.full_like(view.work, 128)
         picture[:, left:right] = view.work[:, left:right]
         return picture
-
-    def close(self) -> None:
-        """Give back the graph."""
-        self._pose.close()
