@@ -84,7 +84,7 @@ def _later(distribution: str) -> Finding:
         return Finding(name=distribution, state="ok", detail=f"{version(distribution)} (not needed by the geometry renderer)")
     except PackageNotFoundError:
         extra = "speech" if distribution in ("librosa", "openai-whisper") else "diffusion"
-        mend = f"pip install 'dreamactor[{extra}]'"
+        mend = f"in the checkout: pip install '.[{extra}]'"
         return Finding(name=distribution, state="note", detail="not there; the geometry renderer does not need it", mend=mend)
 
 

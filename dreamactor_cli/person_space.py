@@ -69,6 +69,26 @@ def interpolate(field: Array, index: NDArray[np.int64], weights: Array) -> Array
     return out
 
 
+def on_head(points: Array, landmarks: Array, pose: HeadPose) -> Array:
+    """Canonical positions (N, 3) of picture points (N, 2) px on the head: the face's surface, or the ellipsoid behind it.
+
+    Args:
+        landmarks: of the face in the picture, (478, 3) px.
+        pose: of that face, T = 1.
+    """
+    near, nearest = _to_oval(points, landmarks[list(head_space.FACE_OVAL)], float(pose.scale[0]))
+    depth = _depth(points, landmarks, pose, near, nearest)
+    return head_space.to_canonical(np.concatenate([points, depth[:, None]], 1)[None], pose)[0]
+
+
+def _to_oval(points: Array, oval: Array, scale: float) -> tuple[Array, Array]:
+    """Weights (N, 36) of the face oval's points (36, 3) px by inverse distance, and the least distance (N,), inter-ocular."""
+    distance = np.linalg.norm(points[:, None] - oval[None, :, :2], axis=2) / scale
+    near = 1 / (distance**3 + 1e-3)
+    near /= near.sum(1, keepdims=True)
+    return near, distance.min(1)
+
+
 class PersonModel:
     """Points of a picture that follow the head and the torso of the person in it.
 
@@ -83,10 +103,7 @@ class PersonModel:
         self._scale = float(pose.scale[0])
         self._oval = list(head_space.FACE_OVAL)
         oval = landmarks[self._oval]
-        distance = np.linalg.norm(points[:, None] - oval[None, :, :2], axis=2) / self._scale  # (N, 36)
-        near = 1 / (distance**3 + 1e-3)
-        near /= near.sum(1, keepdims=True)
-        nearest = distance.min(1)
+        near, nearest = _to_oval(points, oval, self._scale)
         self._residual = near * np.exp(-((nearest / RESIDUAL_DECAY) ** 2))[:, None]
         self._depth = _depth(points, landmarks, pose, near, nearest)
         at = np.concatenate([points, self._depth[:, None]], 1)[None]

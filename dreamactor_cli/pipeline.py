@@ -55,7 +55,7 @@ def run_job(job: Job, *, cache: Cache, on_progress: Progress | None = None, work
     result = RenderResult(
         id=job.id, status="ok", output=job.output, sha256=sidecar.output_sha256(job.output), frames=frames,
         seconds=clock.seconds, cache_hits=loaded.cache_hits + driver.cache_hits,
-        warnings=(*loaded.warnings, *driver.warnings, *warnings, *_damage(cache)),
+        warnings=(*loaded.warnings, *driver.warnings, *_unheard(job, driver), *warnings, *_damage(cache)),
     )  # fmt: skip
     sidecar.write_sidecar(job, description, result)
     return result
@@ -99,6 +99,7 @@ def _render(job: Job, renderer: Renderer, reference: Reference, driver: Driver, 
     alpha = compose.needs_alpha(preset.background)
     settings = RenderSettings(width=width, height=height, preset=preset, seed=job.seed, alpha=alpha)
     frames = _frames(job, renderer, reference, controls, driver, settings)
+    tell("render", 0, controls.num_frames)  # the first frame of the first run waits for kernels to be compiled
     first = next(frames)
     writer = VideoWriter(
         job.output, width=first.shape[1], height=first.shape[0], fps=fps, crf=preset.crf, alpha=first.shape[2] == 4,
@@ -143,8 +144,14 @@ def _metadata(job: Job) -> dict[str, str]:
     driver = (job.driving or "").rpartition("/")[2]
     return {
         "comment": f"Synthetic video, made by dreamactor {__version__} from {job.references[0].name} and {driver}",
-        "encoder_tool": f"dreamactor {__version__}",
     }
+
+
+def _unheard(job: Job, driver: Driver) -> tuple[str, ...]:
+    """Options that this driver cannot serve."""
+    if (job.preset.mouth == "driver" or job.preset.relight) and driver.controls.window(0, 1).appearance is None:
+        return ("--mouth driver and --relight need a video as driver; this one has no pixels",)
+    return ()
 
 
 def _damage(cache: Cache) -> tuple[str, ...]:

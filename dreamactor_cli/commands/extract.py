@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dreamactor_cli.contracts import ControlStream
 
 SIGNALS = ("face", "head", "body", "hands", "matte")
+ON_DEMAND = ("appearance",)  # the driver's pixels: only where they are named
 SUFFIXES = {"controls": ".controls.safetensors", "csv": ".csv", "bvh": ".bvh"}
 STILL_FPS = Fraction(25)  # a picture has no rate; a file of controls needs one
 
@@ -98,9 +99,9 @@ def _signals(text: str | None, format_: str, *, drawn: bool) -> tuple[str, ...]:
         return SIGNALS if drawn else needed
     names = tuple(part.strip() for part in text.split(","))
     for name in names:
-        if name not in SIGNALS:
-            raise UsageError(f"--signals names the unknown signal {name!r}", nearest.hint(name, SIGNALS))
-    return tuple(name for name in SIGNALS if name in names or (format_ != "controls" and name in needed))
+        if name not in SIGNALS + ON_DEMAND:
+            raise UsageError(f"--signals names the unknown signal {name!r}", nearest.hint(name, SIGNALS + ON_DEMAND))
+    return tuple(name for name in SIGNALS + ON_DEMAND if name in names or (format_ != "controls" and name in needed))
 
 
 def _targets(sources: list[Path], output: Path | None, request: _Request) -> list[Path | None]:

@@ -10,9 +10,9 @@ from dreamactor_cli import head_space
 from dreamactor_cli.contracts import F32, U8
 from dreamactor_cli.controls.clip import Clip
 from dreamactor_cli.controls.lucas_kanade import fit_similarity_2d, follow
-from dreamactor_cli.controls.skull import to_skull
 from dreamactor_cli.controls.view import View
 from dreamactor_cli.head_space import HeadPose
+from dreamactor_cli.person_space import on_head
 
 Array = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ class HeadFlow:
         corners = cv2.goodFeaturesToTrack(crop, POINTS, 0.004, 5, mask=mask)
         self._points = np.zeros((0, 2), np.float32) if corners is None else corners[:, 0]
         picture_points = _apply(_invert(matrix), self._points.astype(np.float64))
-        self._canonical = to_skull(picture_points, mesh, pose) if len(self._points) else np.zeros((0, 3))
+        self._canonical = on_head(picture_points, mesh, pose) if len(self._points) else np.zeros((0, 3))
         self._reference = crop
         self._last = _IDENTITY.copy()
 

@@ -28,6 +28,12 @@ def _ratio(mine: float, theirs: float) -> float:
     return float(np.clip(mine / max(theirs, 1e-6), *GAIN_LIMITS))
 
 
+def mouth_opening(canonical: Array) -> Array:
+    """Distance between the inner lips of canonical faces (T, 478, 3), (T,)."""
+    upper, lower = (canonical[:, [pair[k] for pair in LIP_PAIRS[2:5]], 1] for k in (0, 1))
+    return (lower - upper).mean(1)  # type: ignore[no-any-return]
+
+
 def eye_gains(driver: Array, reference: Array) -> Array:
     """Factors on the driver's expression, (478, 3), from both canonical faces (478, 3).
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dreamactor_cli import head_space, person_space
 from dreamactor_cli.contracts import BLENDSHAPES, Appearance, Controls, ControlStream, Face, Head, Preset
 from dreamactor_cli.retarget import regions
-from dreamactor_cli.retarget.lids import close_lids, eye_gains, keep_lips_apart
+from dreamactor_cli.retarget.lids import close_lids, eye_gains, keep_lips_apart, mouth_opening
 from dreamactor_cli.retarget.smoothing import ease_from_anchor, nearest_rotations, smooth
 from dreamactor_cli.retarget.timing import frame_positions, interpolate
 
@@ -26,6 +26,8 @@ FLOW = ("head_2d", "torso_2d", "field")
 FLOW_EXTRA = 2  # image motion is noisier than landmarks: its window is this much wider
 FIELD_BORDER = (1.2, 2.2)  # inter-ocular units below the head's centre where the field passes from head to torso
 BLINKS = [BLENDSHAPES.index("eyeBlinkLeft"), BLENDSHAPES.index("eyeBlinkRight")]
+MOUTH_CORNERS = (61, 291)
+SAME_OPENING = 0.04  # inter-ocular units by which two mouths count as equally open
 SHADING_TURN = (10.0, 25.0)  # degrees from the anchor between which the driver's shading stops to say anything
 SCAN_WINDOW = 256  # frames read at a time when the whole clip has to be looked at
 
@@ -99,6 +101,28 @@ def neutral_expression(driver: ControlStream) -> Array:
     return np.sum([k * mean for k, mean in calm], axis=0) / total
 
 
+def mouth_anchor(driver: ControlStream, anchor: Array, opening: float) -> Array:
+    """Expression (478, 3) of the frame whose mouth is as open as the reference's, and otherwise as in the anchor frame.
+
+    A mouth that is open in the anchor frame would hold the reference's shut mouth shut for most of the clip.
+
+    Args:
+        anchor: expression of the anchor frame, (478, 3).
+        opening: of the reference, see `lids.mouth_opening`.
+    """
+    best, best_cost = anchor, np.inf
+    for start in range(0, driver.num_frames, SCAN_WINDOW):
+        face = driver.window(start, start + SCAN_WINDOW).face
+        assert face is not None
+        expression = face.expression.astype(np.float64)
+        off = np.abs(mouth_opening(face.identity + expression) - opening)
+        corners = np.linalg.norm(expression[:, list(MOUTH_CORNERS)] - anchor[list(MOUTH_CORNERS)], axis=2).mean(1)
+        cost = off + 0.5 * corners + 1e3 * (face.score < 0.5)
+        if cost.min() < best_cost:
+            best, best_cost = expression[int(cost.argmin())], float(cost.min())
+    return best
+
+
 class RetargetedStream:
     """A `ControlStream` in the reference's space, made window by window.
 
@@ -141,7 +165,16 @@ class RetargetedStream:
         self._gain = weights[:, None] * eye_gains(self._anchor_canonical, self._ref_canonical)
         self._eyes = weights[list(regions.LID_CORNERS)]
         absolute = self.preset.motion == "absolute"
-        self._neutral = neutral_expression(self.driver) if absolute else self._anchor["expression"]
+        self._neutral = neutral_expression(self.driver) if absolute else self._relative_neutral()
+
+    def _relative_neutral(self) -> Array:
+        """The driver's expression that stands for the reference's, (478, 3)."""
+        anchor = self._anchor["expression"]
+        opening = float(mouth_opening(self._ref_canonical[None])[0])
+        if abs(float(mouth_opening(self._anchor_canonical[None])[0]) - opening) < SAME_OPENING:
+            return anchor
+        mouth = regions.expression_weights(("mouth",))[:, None]
+        return anchor + mouth * (mouth_anchor(self.driver, anchor, opening) - anchor)
 
     def window(self, start: int, stop: int) -> Controls:
         """Controls of output frames start..stop-1 in the reference's space."""

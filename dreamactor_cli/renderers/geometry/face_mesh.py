@@ -53,7 +53,7 @@ class DrawnFace:
 
     Attributes:
         rows, columns: of the frame.
-        x, y: source positions, (h, w) px.
+        x, y: source positions, (h, w) px of the sampled picture.
         alpha: (h, w), 0..1.
         mirrored: source positions x, y on the other side of the face and how much to take from there, 0..1; None where
             nothing that the photo hides is shown.
@@ -76,9 +76,12 @@ class FaceMesh:
         landmarks: of the reference, (478, 3) px.
         scale: px per inter-ocular distance.
         rotation: of the reference's head, (3, 3).
+        factor: px of the picture that is sampled per px of the reference (`sampling.Sampler.factor`).
     """
 
-    def __init__(self, landmarks: NDArray[np.float64], scale: float, rotation: NDArray[np.float64]) -> None:
+    def __init__(
+        self, landmarks: NDArray[np.float64], scale: float, rotation: NDArray[np.float64], factor: int = 1
+    ) -> None:
         oval = list(head_space.FACE_OVAL)
         shape = head_space.template()
         outward = shape[oval, :2] - shape[oval, :2].mean(0)
@@ -92,14 +95,14 @@ class FaceMesh:
         self.triangles = self._all_triangles(len(oval))
         source = self.vertices(landmarks, scale, rotation)
         alphas = np.concatenate([np.ones(head_space.NUM_MESH), np.repeat(RIM_ALPHAS, len(oval))])
-        self._attributes = np.ascontiguousarray(np.column_stack([source[:, :2], alphas]), np.float32)
+        self._attributes = np.ascontiguousarray(np.column_stack([source[:, :2] * factor, alphas]), np.float32)
         whole = np.concatenate([np.arange(head_space.NUM_MESH), self._oval])  # the landmark that each vertex stands for
         canonical = (np.asarray(landmarks)[: head_space.NUM_MESH] - landmarks[168]) @ rotation / scale
         self._normals = _normals(canonical)[whole]
         self._facing = -(self._normals @ rotation.T)[:, 2]
         self._hidden = 1 - smoothstep(self._facing, *HIDDEN)
         self._atlas = head_space.atlas_layout(SHADING_SIZE)[whole]
-        self._mirrored = source[self._mirror(len(oval)), :2]
+        self._mirrored = source[self._mirror(len(oval)), :2] * factor
 
     @staticmethod
     def _mirror(count: int) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
 THIN = 0.6  # alpha below which the background plate answers for what colour and alpha leave open
+NARROW = 3.0  # px: the blur that a smaller copy is left with
 OUTLINE = 0.008  # of the longer side: how far from the person a pixel counts as outline
 TOLERANCE = 1.5  # grey levels by which the composite of the layers may miss the picture
 INPAINT_SIZE = 160  # px of the longer side at which holes are inpainted: what is missing is blurred anyway
@@ -77,7 +78,7 @@ def refine_matte(picture: F32, matte: F32, solid: U8) -> F32:
     radius = max(4, picture.shape[1] // 80)
     alpha = guided_filter(picture.mean(2), matte, radius, (0.02 * 255) ** 2)
     alpha = np.clip((alpha - 0.15) / 0.7, 0, 1)
-    return np.maximum(alpha, cv2.GaussianBlur(solid.astype(np.float32) / 255, (0, 0), 2))
+    return np.maximum(alpha, blur(solid.astype(np.float32) / 255, 2))
 
 
 def guided_filter(guide: F32, values: F32, radius: int, epsilon: float) -> F32:
@@ -114,7 +115,7 @@ def recolor_matte(picture: F32, alpha: F32, color: F32, background: F32) -> F32:
     near = dilate(alpha > 0.05, 0.03 * len(picture)) > 0
     core = cv2.erode((alpha > 0.9).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     trust[~near | core | (alpha >= 0.97)] = 0
-    trust = cv2.GaussianBlur(trust.astype(np.float32), (0, 0), 1.0)
+    trust = blur(trust.astype(np.float32), 1.0)
     mixed = alpha * (1 - trust) + by_color * trust
     unexplained = picture - background - mixed[..., None] * difference
     stray = np.clip((np.abs(unexplained).max(2) - 14) / 26, 0, 1) * calm * near
@@ -126,9 +127,9 @@ def _texture(picture: F32, alpha: F32) -> F32:
     outside = (alpha < 0.02).astype(np.float32)
     sigma = picture.shape[1] / 40
     grey = picture.mean(2)
-    share = cv2.GaussianBlur(outside, (0, 0), sigma) + 1e-3
-    mean = cv2.GaussianBlur(grey * outside, (0, 0), sigma) / share
-    variance = cv2.GaussianBlur(outside * (grey - mean) ** 2, (0, 0), sigma) / share
+    share = blur(outside, sigma) + 1e-3
+    mean = blur(grey * outside, sigma) / share
+    variance = blur(outside * (grey - mean) ** 2, sigma) / share
     return np.asarray(np.sqrt(np.maximum(variance, 0)), np.float32)
 
 
@@ -138,8 +139,8 @@ def spread_color(picture: F32, known: NDArray[np.bool_]) -> F32:
     out = picture.copy()
     open_ = ~known
     for sigma in (2, 4, 8, 16, 32):
-        color = cv2.GaussianBlur(picture * weight[..., None], (0, 0), sigma)
-        share = cv2.GaussianBlur(weight, (0, 0), sigma)
+        color = blur(picture * weight[..., None], sigma)
+        share = blur(weight, sigma)
         reached = open_ & (share > 0.02)
         out[reached] = color[reached] / share[reached][:, None]
         open_ &= ~reached
@@ -154,18 +155,31 @@ def fill(image: U8, hole: U8) -> F32:
     small_hole = (cv2.resize(hole, size, interpolation=cv2.INTER_AREA) > 0).astype(np.uint8)
     small_hole = cv2.dilate(small_hole, np.ones((3, 3), np.uint8))
     small = cv2.inpaint(cv2.resize(image, size, interpolation=cv2.INTER_AREA), small_hole, 5, cv2.INPAINT_TELEA)
-    smooth = cv2.GaussianBlur(small, (0, 0), 1.0)
+    smooth = blur(small, 1.0)
     plate = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    soft = cv2.GaussianBlur(dilate(hole > 0, 2).astype(np.float32), (0, 0), 1.5)
+    soft = blur(dilate(hole > 0, 2).astype(np.float32), 1.5)
     mask = np.clip(soft * 2 - 1, 0, 1)[..., None]
     return plate * mask + image.astype(np.float32) * (1 - mask)
 
 
 def dilate(mask: NDArray[np.bool_], px: float) -> U8:
-    """Grow a mask (H, W) by a number of pixels; 0 or 1."""
-    size = 2 * max(1, round(px / 2)) + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel), np.uint8)
+    """Grow a mask (H, W) by a disc of a diameter in pixels; 0 or 1."""
+    if not mask.any():
+        return np.zeros(mask.shape, np.uint8)
+    distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return (distance <= max(1, round(px / 2))).astype(np.uint8)
+
+
+def blur(values: F32, sigma: float) -> F32:
+    """Gaussian blur of (H, W) or (H, W, C); a wide one is done on a smaller copy, which costs the same at any size."""
+    height, width = values.shape[:2]
+    shrink = int(sigma / NARROW)
+    if shrink < 2:
+        return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma), np.float32)
+    size = (max(1, width // shrink), max(1, height // shrink))
+    small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma * size[0] / width)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _u8(values: F32) -> U8:

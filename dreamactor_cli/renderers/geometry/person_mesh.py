@@ -29,9 +29,10 @@ class PersonMesh:
         landmarks: of the reference, (478, 3) px, z relative to the pose's origin.
         pose: of the reference's head, T = 1.
         alpha: (H, W), 0 where nobody is.
+        factor: px of the picture that is sampled per px of the reference (`sampling.Sampler.factor`).
     """
 
-    def __init__(self, landmarks: Array, pose: HeadPose, alpha: NDArray[np.uint8]) -> None:
+    def __init__(self, landmarks: Array, pose: HeadPose, alpha: NDArray[np.uint8], factor: int = 1) -> None:
         self.height, self.width = alpha.shape
         grid, triangles, step = _grid(self.width, self.height)
         used = _near_person(grid, alpha, step)
@@ -39,7 +40,7 @@ class PersonMesh:
         self.triangles = np.ascontiguousarray(triangles[keep])
         self.model = PersonModel(grid, landmarks, pose)
         self._used = np.unique(self.triangles)
-        self._attributes = np.ascontiguousarray(grid, np.float32)
+        self._attributes = np.ascontiguousarray(grid * factor, np.float32)
 
     def draw(self, vertices: Array) -> tuple[slice, slice, F32, F32, NDArray[np.bool_]] | None:
         """Rasterise the layer.
@@ -48,7 +49,7 @@ class PersonMesh:
             vertices: (N, 3) px, of `model`.
 
         Returns:
-            Rows, columns, and over them the source positions x, y in px and where no mesh lies; None if off the frame.
+            Rows, columns, and over them the source positions x, y in px of the sampled picture and where no mesh lies; None if off the frame.
         """
         low = np.floor(vertices[self._used, :2].min(0)).astype(int) // MAP_STEP * MAP_STEP
         high = np.ceil(vertices[self._used, :2].max(0)).astype(int) + 1
@@ -70,7 +71,7 @@ class PersonMesh:
         # Where the enlarged map passes from mesh to nothing, its values are a mixture of both, and nothing lies there either.
         nothing = x < MAP_FLOOR
         # Positions far outside would be reflected at the border again and again.
-        x, y = (np.maximum(m, np.float32(-self.width)) for m in (x, y))
+        x, y = (np.maximum(m, np.float32(-2 * self.width)) for m in (x, y))
         return slice(y0, y0 + height), slice(x0, x0 + width), x, y, nothing
 
 

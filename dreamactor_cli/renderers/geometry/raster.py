@@ -15,6 +15,29 @@ EDGE_TOLERANCE = 1e-4  # barycentric: neighbours overlap by a hair, so that no p
 EMPTY = np.float32(-1e5)  # map value where no triangle lies
 
 
+@nb.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _narrow(first: int, last: int, left: int, value: np.float32, step: np.float32) -> tuple[int, int]:
+    """The part of columns first..last where ``value + step * (x - left)`` is not below the tolerance."""
+    missing = np.float32(-EDGE_TOLERANCE) - value
+    if step > 0:
+        first = max(first, left + int(math.ceil(missing / step)))
+    elif step < 0:
+        last = min(last, left + int(math.floor(missing / step)))
+    elif missing > 0:
+        last = first - 1
+    return first, last
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _span(
+    left: int, right: int, a: np.float32, step_a: np.float32, b: np.float32, step_b: np.float32, c: np.float32, step_c: np.float32
+) -> tuple[int, int]:
+    """The part of columns left..right inside a triangle, by the barycentric coordinates at ``left`` and their steps."""
+    first, last = _narrow(left, right, left, a, step_a)
+    first, last = _narrow(first, last, left, b, step_b)
+    return _narrow(first, last, left, c, step_c)
+
+
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def rasterize(
     points: NDArray[np.float32],
@@ -38,7 +61,6 @@ def rasterize(
     """
     height, width = z_buffer.shape
     count = attributes.shape[1]
-    tolerance = np.float32(-EDGE_TOLERANCE)
     one = np.float32(1.0)
     for m in range(triangles.shape[0]):
         i, j, k = triangles[m, 0], triangles[m, 1], triangles[m, 2]
@@ -60,14 +82,17 @@ def rasterize(
             dy = np.float32(y) - y0
             b = (dx * (y2 - y0) - (x2 - x0) * dy) * inverse
             c = ((x1 - x0) * dy - dx * (y1 - y0)) * inverse
-            for x in range(left, right + 1):
+            first, last = _span(left, right, one - b - c, -step_b - step_c, b, step_b, c, step_c)
+            skip = np.float32(first - left)
+            b += step_b * skip
+            c += step_c * skip
+            for x in range(first, last + 1):
                 a = one - b - c
-                if a >= tolerance and b >= tolerance and c >= tolerance:
-                    z = a * depth[i] + b * depth[j] + c * depth[k]
-                    if z < z_buffer[y, x]:
-                        z_buffer[y, x] = z
-                        for n in range(count):
-                            out[n, y, x] = a * attributes[i, n] + b * attributes[j, n] + c * attributes[k, n]
+                z = a * depth[i] + b * depth[j] + c * depth[k]
+                if z < z_buffer[y, x]:
+                    z_buffer[y, x] = z
+                    for n in range(count):
+                        out[n, y, x] = a * attributes[i, n] + b * attributes[j, n] + c * attributes[k, n]
                 b += step_b
                 c += step_c
 

@@ -60,8 +60,8 @@ class Actor:
         self.background = layers.background
         self._person = Sampler(person, most=2)
         self._face = Sampler(image)
-        self._person_mesh = PersonMesh(landmarks, pose, layers.alpha)
-        self._face_mesh = FaceMesh(landmarks, scale, rotation)
+        self._person_mesh = PersonMesh(landmarks, pose, layers.alpha, self._person.factor)
+        self._face_mesh = FaceMesh(landmarks, scale, rotation, self._face.factor)
         self._mouth = MouthInterior(image, landmarks, rotation)
         self._eyes = Eyes(image, landmarks)
 

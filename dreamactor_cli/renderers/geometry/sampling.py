@@ -10,7 +10,7 @@ U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
 # Up to how many pixels a picture is enlarged by how much; beyond, it is sharper than a bilinear sample can blur.
-FACTORS = ((600_000, 4), (4_000_000, 2))
+FACTORS = ((200_000, 4), (4_000_000, 2))
 
 
 class Sampler:
@@ -21,6 +21,9 @@ class Sampler:
     Args:
         image: (H, W, C), C = 1, 3 or 4.
         most: the largest factor; sampling costs more the larger it is.
+
+    Attributes:
+        factor: px of the enlarged picture per px of the picture; position p lies at ``factor * p``.
     """
 
     def __init__(self, image: U8, most: int = 4) -> None:
@@ -37,7 +40,5 @@ class Sampler:
             )  # fmt: skip
 
     def at(self, x: F32, y: F32) -> U8:
-        """The picture at positions x, y (h, w) px; positions outside are reflected at the border. (h, w, C)."""
-        if self.factor != 1:
-            x, y = x * np.float32(self.factor), y * np.float32(self.factor)
+        """The picture at positions x, y (h, w), px of the enlarged picture; outside it is reflected at the border. (h, w, C)."""
         return np.asarray(cv2.remap(self._source, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101), np.uint8)

@@ -23,18 +23,24 @@ def _positions(height: int, width: int, dx: float = 0.0, dy: float = 0.0) -> tup
     return x, y
 
 
+def _sample(image: NDArray[np.uint8], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The picture at positions in its own px."""
+    sampler = Sampler(image)
+    return sampler.at(x * np.float32(sampler.factor), y * np.float32(sampler.factor))
+
+
 @pytest.mark.parametrize("channels", [3, 4])
 @pytest.mark.parametrize("size", [(97, 64), (64, 97), (33, 33)])
 def test_whole_positions_give_the_picture_back(enlarge: bool, channels: int, size: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*size, channels)).astype(np.uint8)
-    np.testing.assert_array_equal(Sampler(image).at(*_positions(*size)), image)
+    np.testing.assert_array_equal(_sample(image, *_positions(*size)), image)
 
 
 def test_half_way_is_sharper_than_a_linear_mean(astronaut_rgb: NDArray[np.uint8]) -> None:
     image = np.ascontiguousarray(astronaut_rgb[40:200, 150:310])
     x, y = _positions(160, 160, 0.5, 0.5)
     detail = [cv2.Laplacian(v, cv2.CV_64F)[4:-4, 4:-4].std() for v in (
-        Sampler(image).at(x, y), cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101))]  # fmt: skip
+        _sample(image, x, y), cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101))]  # fmt: skip
     assert detail[0] > 1.2 * detail[1]
 
 
@@ -43,7 +49,7 @@ def test_a_smooth_picture_is_sampled_where_it_was_asked_for(enlarge: bool) -> No
     image = np.stack([2 * x + 20, 3 * y + 10, x + y], -1).astype(np.uint8)
     rng = np.random.default_rng(1)
     at_x, at_y = rng.uniform(5, 74, (20, 20)).astype(np.float32), rng.uniform(5, 54, (20, 20)).astype(np.float32)
-    found = Sampler(image).at(at_x, at_y).astype(float)
+    found = _sample(image, at_x, at_y).astype(float)
     np.testing.assert_allclose(found, np.stack([2 * at_x + 20, 3 * at_y + 10, at_x + at_y], -1), atol=1.2)
 
 
@@ -51,10 +57,10 @@ def test_beyond_the_border_the_picture_is_reflected(enlarge: bool) -> None:
     image = np.random.default_rng(0).integers(0, 256, (30, 40, 3)).astype(np.uint8)
     padded = cv2.copyMakeBorder(image, 6, 6, 6, 6, cv2.BORDER_REFLECT_101)
     x, y = _positions(42, 52, -6, -6)
-    np.testing.assert_array_equal(Sampler(image).at(x, y), padded)
+    np.testing.assert_array_equal(_sample(image, x, y), padded)
 
 
 def test_large_pictures_are_not_enlarged() -> None:
     assert Sampler(np.zeros((2001, 2000, 3), np.uint8)).factor == 1
     assert Sampler(np.zeros((1000, 1000, 3), np.uint8)).factor == 2
-    assert Sampler(np.zeros((500, 500, 3), np.uint8)).factor == 4
+    assert Sampler(np.zeros((400, 400, 3), np.uint8)).factor == 4
