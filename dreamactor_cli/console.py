@@ -109,22 +109,23 @@ class _Lines:
         self._say = say
         self._stage = ""
         self._began = self._said = 0.0
+        self._first = 0  # frames that were done when the clock of the speed started
         self._ended = False
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()
         if stage != self._stage:
-            self._stage, self._began, self._said, self._ended = stage, now, now, False
+            self._stage, self._began, self._said, self._first, self._ended = stage, now, now, done, False
+        elif self._first == 0:  # what the first frame waited for is not the speed
+            self._began, self._first = now, done
         ends = done >= total > 0
         if self._ended or not (ends or now - self._said >= SECONDS_BETWEEN_LINES):
             return
         self._said, self._ended = now, ends
-        speed = done / max(now - self._began, 1e-6)
         line = f"{stage}: {done}/{total} frames"
-        if now - self._began > 0.2:
-            line += f", {speed:.1f} frames/s"
-        if not ends and speed > 0:
-            line += f", {(total - done) / speed:.0f} s left"
+        if done > self._first and now - self._began > 0.2:
+            speed = (done - self._first) / (now - self._began)
+            line += f", {speed:.1f} frames/s" + ("" if ends else f", {(total - done) / speed:.0f} s left")
         self._say(line)
 
 

@@ -26,12 +26,15 @@ def test_plain_progress_of_a_long_stage_tells_speed_and_time_left(
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     with Console().progress() as on_progress:
+        on_progress("render", 0, 200)
+        now[0] += 30  # kernels are compiled
         for done in range(1, 201):
             on_progress("render", done, 200)
             now[0] += 0.125
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 5  # after 5, 10, 15, 20 s and at the end
-    assert lines[1] == "dreamactor: render: 81/200 frames, 8.1 frames/s, 15 s left"
+    assert len(lines) == 6  # with the first frame, 5, 10, 15, 20 s later, and at the end
+    assert lines[0] == "dreamactor: render: 1/200 frames"
+    assert lines[2] == "dreamactor: render: 81/200 frames, 8.0 frames/s, 15 s left"
 
 
 def test_quiet_says_only_warnings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,9 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="dreamactor-") as folder:
         picture = Path(folder) / "astronaut.png"
         _write_portrait(picture)
-        console.note(f"animating the portrait that scikit-image ships by the motion {motion!r}")
+        console.note(
+            f"animating the portrait that scikit-image ships by the motion {motion!r}; the first run takes a minute longer"
+        )
         job = Job(
             id="demo",
             references=(picture,),
