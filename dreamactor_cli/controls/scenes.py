@@ -13,6 +13,7 @@ THUMB = 24  # px, side of the picture of a frame that is kept for the detection
 _CHANGE = 0.35  # 1 - correlation across a cut is larger than this
 _TIMES = 4.0  # and larger than so many times the changes around it
 _NEAR = 8  # frames
+_BLENDED = 2  # frames that a cut may take
 
 
 def thumbnail(view: View) -> U8:
@@ -47,11 +48,14 @@ def find_cuts(thumbs: U8) -> list[int]:
     cuts = []
     for t in np.flatnonzero(step > _CHANGE):
         around = np.r_[step[max(t - _NEAR, 0) : t], step[t + 1 : t + 1 + _NEAR]]
-        if len(around) and step[t] < _TIMES * np.sort(around)[-2:].mean():
+        # The largest of them may be the second half of this cut: encoders put a blended frame in between.
+        if len(around) > 1 and step[t] < _TIMES * np.sort(around)[-3:-1].mean():
             continue
         before = flat[max(t - 2, 0) : t + 1]
         after = flat[t + 1 : t + 4]
         lasting = [float(_difference(frame[None].repeat(len(after), 0), after).min()) for frame in before]
         if min(lasting) > 0.7 * _CHANGE:
+            if cuts and t + 1 - cuts[-1] <= _BLENDED:
+                cuts.pop()
             cuts.append(int(t) + 1)
     return cuts

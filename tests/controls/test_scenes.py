@@ -25,6 +25,12 @@ def test_a_hard_cut_is_found() -> None:
     assert find_cuts(clip([picture(1, 0.2 * t) for t in range(20)] + [picture(2, 0.2 * t) for t in range(20)])) == [20]
 
 
+def test_a_cut_with_a_blended_frame_is_one_cut() -> None:
+    between = np.full((THUMB, THUMB), 20.0)
+    between[:8] = 200
+    assert find_cuts(clip([picture(1)] * 12 + [between] + [picture(2)] * 12)) == [13]
+
+
 def test_two_cuts_are_found() -> None:
     assert find_cuts(clip([picture(1)] * 12 + [picture(2)] * 12 + [picture(1)] * 12)) == [12, 24]
 
