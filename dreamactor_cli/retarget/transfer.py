@@ -158,6 +158,7 @@ class RetargetedStream:
         anchor = self.driver.window(self.anchor, self.anchor + 1)
         face = anchor.face
         assert face is not None
+        self._synthetic = "motion" in anchor.extractor_versions
         self._anchor_shading = None if anchor.appearance is None else anchor.appearance.shading[0].astype(np.float64)
         self._anchor_canonical = (face.identity + face.expression[0]).astype(np.float64)
         self._chin = face.landmarks[0, head_space.CHIN, :2].astype(np.float64)
@@ -171,6 +172,8 @@ class RetargetedStream:
         """The driver's expression that stands for the reference's, (478, 3)."""
         anchor = self._anchor["expression"]
         opening = float(mouth_opening(self._ref_canonical[None])[0])
+        if self._synthetic:  # a built-in motion begins neutral by definition, whatever its template's mouth looks like
+            return anchor
         if abs(float(mouth_opening(self._anchor_canonical[None])[0]) - opening) < SAME_OPENING:
             return anchor
         mouth = regions.expression_weights(("mouth",))[:, None]

@@ -282,6 +282,17 @@ def test_absolute_motion_takes_the_drivers_own_pose(reference: Reference, perfor
     np.testing.assert_allclose(relative[0], _head(reference.controls).rotation[0], atol=1e-5)
 
 
+def test_a_clip_that_begins_with_an_open_mouth_opens_the_references(
+    reference: Reference, perform: Callable[..., Controls]
+) -> None:
+    """The anchor of the mouth is the frame that is as open as the picture's, not the first one."""
+    clip = replace(perform(2.0, jawOpen=(0.7, 0, 0, 0, 0, 0, 0)), extractor_versions={"face": "1"})
+    rest = _canonical(reference.controls)[0]
+    moved = _canonical(_moved(reference, clip)) - rest
+    assert moved[0, head_space.CHIN, 1] > 0.15
+    assert np.abs(moved[-1]).max() < 0.03
+
+
 def test_absolute_expression_does_not_depend_on_the_first_frame(reference: Reference, perform: Callable[..., Controls]) -> None:
     """A driver who begins with an open mouth: absolute motion opens it, relative motion takes it for the picture's."""
     clip = perform(2.0, jawOpen=(0.7, 0, 0, 0, 0, 0, 0))
