@@ -45,7 +45,7 @@ def find_cuts(thumbs: U8) -> list[int]:
     flat = thumbs.reshape(len(thumbs), -1).astype(np.float32)
     flat -= flat.mean(1, keepdims=True)
     step = _difference(flat[1:], flat[:-1])  # step[t] is the change from frame t to t+1
-    cuts = []
+    cuts: list[int] = []
     for t in np.flatnonzero(step > _CHANGE):
         around = np.r_[step[max(t - _NEAR, 0) : t], step[t + 1 : t + 1 + _NEAR]]
         # The largest of them may be the second half of this cut: encoders put a blended frame in between.

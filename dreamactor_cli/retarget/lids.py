@@ -31,7 +31,7 @@ def _ratio(mine: float, theirs: float) -> float:
 def mouth_opening(canonical: Array) -> Array:
     """Distance between the inner lips of canonical faces (T, 478, 3), (T,)."""
     upper, lower = (canonical[:, [pair[k] for pair in LIP_PAIRS[2:5]], 1] for k in (0, 1))
-    return (lower - upper).mean(1)  # type: ignore[no-any-return]
+    return (lower - upper).mean(1)
 
 
 def eye_gains(driver: Array, reference: Array) -> Array:

@@ -79,9 +79,7 @@ class FaceMesh:
         factor: px of the picture that is sampled per px of the reference (`sampling.Sampler.factor`).
     """
 
-    def __init__(
-        self, landmarks: NDArray[np.float64], scale: float, rotation: NDArray[np.float64], factor: int = 1
-    ) -> None:
+    def __init__(self, landmarks: NDArray[np.float64], scale: float, rotation: NDArray[np.float64], factor: int = 1) -> None:
         oval = list(head_space.FACE_OVAL)
         shape = head_space.template()
         outward = shape[oval, :2] - shape[oval, :2].mean(0)

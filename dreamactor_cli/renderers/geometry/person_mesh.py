@@ -49,7 +49,8 @@ class PersonMesh:
             vertices: (N, 3) px, of `model`.
 
         Returns:
-            Rows, columns, and over them the source positions x, y in px of the sampled picture and where no mesh lies; None if off the frame.
+            Rows, columns, and over them the source positions x, y in px of the sampled picture and where no mesh lies; None if
+            off the frame.
         """
         low = np.floor(vertices[self._used, :2].min(0)).astype(int) // MAP_STEP * MAP_STEP
         high = np.ceil(vertices[self._used, :2].max(0)).astype(int) + 1
