@@ -57,7 +57,7 @@ def load_reference(paths: Sequence[Path], *, size: str, cache: Cache) -> LoadedR
         if min(loaded.rgb.shape[:2]) < MIN_SIDE:
             high, wide = loaded.rgb.shape[:2]
             raise InputRefused(f"{path} is only {wide}x{high} px", f"give a picture of at least {MIN_SIDE} px a side")
-        controls, matte, hit = _analyse(path, loaded.rgb, cache)
+        controls, matte, hit = _analyse(path, loaded.rgb, cache, warnings)
         hits += hit
         if not framed:
             width, height = framed_size(size, loaded.rgb.shape[1], loaded.rgb.shape[0])
@@ -68,7 +68,7 @@ def load_reference(paths: Sequence[Path], *, size: str, cache: Cache) -> LoadedR
     return LoadedReference(reference=_stack(framed), cache_hits=hits, warnings=tuple(warnings))
 
 
-def _analyse(path: Path, image: U8, cache: Cache) -> tuple[Controls, F32, int]:
+def _analyse(path: Path, image: U8, cache: Cache, warnings: list[str]) -> tuple[Controls, F32, int]:
     """Signals (T = 1) and matte (1, H, W) of a picture, and how many of them were in the cache."""
     sha256 = sha256_file(path)
     keys = {
@@ -84,7 +84,7 @@ def _analyse(path: Path, image: U8, cache: Cache) -> tuple[Controls, F32, int]:
         return controls, _read_matte(stored["matte"], image), len(stored)
     from dreamactor_cli.controls.extract import image_controls
 
-    controls, matte = image_controls([image], names=[str(path)])
+    controls, matte = image_controls([image], names=[str(path)], on_warning=warnings.append)
     if controls.face is None or controls.head is None:
         raise NoPersonFound(f"no face was found in {path}", "give a picture that shows the person's face")
     metadata = stream_metadata(fps=STILL_FPS, width=controls.width, height=controls.height, source_sha256=sha256)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 import cv2
@@ -23,12 +23,15 @@ MIN_SIDE = 16  # px
 _MASK_SIDE = 512  # px
 
 
-def image_controls(images: Sequence[U8], *, names: Sequence[str]) -> tuple[Controls, F32]:
+def image_controls(
+    images: Sequence[U8], *, names: Sequence[str], on_warning: Callable[[str], None] | None = None
+) -> tuple[Controls, F32]:
     """Control signals and mattes of pictures of one size.
 
     Args:
         images: (H, W, 3) each.
         names: of the files, for messages.
+        on_warning: told what the user should know, like whom the tool chose of several people.
 
     Returns:
         Controls with T = N, of which face and head are None where one of the pictures shows a body only; mattes
@@ -37,7 +40,7 @@ def image_controls(images: Sequence[U8], *, names: Sequence[str]) -> tuple[Contr
     Raises:
         NoPersonFound: one of the pictures shows nobody.
     """
-    reader = _StillReader()
+    reader = _StillReader(on_warning or (lambda message: None))
     try:
         found = [reader.read(image, name) for image, name in zip(images, names, strict=True)]
     finally:
@@ -70,7 +73,8 @@ class _Still:
 class _StillReader:
     """Finds the person of a picture; tries harder and harder."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_warning: Callable[[str], None]) -> None:
+        self._warn = on_warning
         self._finder = FaceFinder()
         self._pose = Pose(static=True)
         self._mask = PersonMask()
@@ -83,16 +87,19 @@ class _StillReader:
         if min(image.shape[:2]) < MIN_SIDE:
             raise NoPersonFound(f"{name} is too small ({image.shape[1]}x{image.shape[0]})", "give a picture of a person")
         view = View(image, 0)
-        person = self._person(view)
+        person = self._person(view, name)
         skeleton = self._skeleton(view, person)
         if person is None and skeleton is None:
             raise NoPersonFound(f"nobody was found in {name}", "give a picture in which a face or a whole body can be seen")
         landmarks = person.landmarks if person is not None else None
         return _Still(landmarks, skeleton, join_hands(find_hands(view, skeleton)), self._matte(view))
 
-    def _person(self, view: View) -> Person | None:
+    def _person(self, view: View, name: str) -> Person | None:
         people = self._finder.people(view, tiny=True)
         faces = [p for p in people if p.landmarks is not None]
+        if len(faces) > 1:
+            place = sorted(faces, key=lambda p: p.x).index(max(faces, key=lambda p: p.half)) + 1
+            self._warn(f"{len(faces)} people found in {name}; taking the largest, number {place} from the left: crop for another")
         if not faces:
             faces = list(self._drawn(view))
         best = max(faces or people, key=lambda p: p.half, default=None)
