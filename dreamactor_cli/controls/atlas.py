@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 import cv2
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
@@ -17,50 +16,26 @@ Index = NDArray[np.int32]
 Points = NDArray[np.float64]
 
 ATLAS_SIZE = 176  # px
+_SUBPIXEL = 6  # bits
 
 
-def cover(points: NDArray[np.float64], triangles: NDArray[np.int32], size: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+def cover(points: Points, triangles: Index, size: int) -> tuple[Index, Points]:
     """Triangle of each atlas pixel, (size, size), -1 outside, and barycentric weights, (size, size, 3)."""
     owner = np.full((size, size), -1, np.int32)
-    weights = np.zeros((size, size, 3))
-    for t, corner in enumerate(triangles):
-        p = points[corner]
-        x0, y0 = np.maximum(np.floor(p.min(0)).astype(int), 0)
-        x1, y1 = np.minimum(np.ceil(p.max(0)).astype(int), size - 1)
-        matrix = np.vstack([p.T, np.ones(3)])
-        if abs(np.linalg.det(matrix)) < 1e-9:
-            continue
-        gx, gy = np.meshgrid(np.arange(x0, x1 + 1), np.arange(y0, y1 + 1))
-        w = np.linalg.solve(matrix, np.stack([gx.ravel(), gy.ravel(), np.ones(gx.size)])).T
-        ok = (w >= -1e-6).all(1)
-        owner[gy.ravel()[ok], gx.ravel()[ok]] = t
-        weights[gy.ravel()[ok], gx.ravel()[ok]] = w[ok]
+    fine = 1 << _SUBPIXEL
+    for number, corners in enumerate(np.rint(points[triangles] * fine).astype(np.int32)):
+        cv2.fillConvexPoly(owner, corners, number, shift=_SUBPIXEL)
+    corner = points[triangles[owner]]  # (size, size, 3, 2); of any triangle outside
+    a, b, c = corner[..., 0, :], corner[..., 1, :], corner[..., 2, :]
+    at = np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1).astype(np.float64)
+
+    def area(p: Points, q: Points, r: Points) -> Points:
+        return (q[..., 0] - p[..., 0]) * (r[..., 1] - p[..., 1]) - (q[..., 1] - p[..., 1]) * (r[..., 0] - p[..., 0])
+
+    whole = area(a, b, c)
+    owner[np.abs(whole) < 1e-3] = -1
+    weights = np.stack([area(at, b, c), area(a, at, c), area(a, b, at)], -1) / np.where(owner < 0, 1.0, whole)[..., None]
     return owner, weights
-
-
-@numba.njit(cache=True, fastmath=True)
-def _fill_maps(pixels: Index, corners: Index, weights: F32, points: F32, xs: F32, ys: F32) -> None:
-    for k in range(len(pixels)):
-        x = 0.0
-        y = 0.0
-        for c in range(3):
-            w = weights[k, c]
-            x += w * points[corners[k, c], 0]
-            y += w * points[corners[k, c], 1]
-        xs[pixels[k]] = x
-        ys[pixels[k]] = y
-
-
-@numba.njit(cache=True, fastmath=True)
-def _normal_matrix(corners: Index, weights: F32, gradient: Points, trust: Points, out: Points) -> None:
-    for k in range(len(corners)):
-        for a in range(3):
-            for b in range(3):
-                w = trust[k] * weights[k, a] * weights[k, b]
-                i, j = 2 * corners[k, a], 2 * corners[k, b]
-                for p in range(2):
-                    for q in range(2):
-                        out[i + p, j + q] += w * gradient[k, p] * gradient[k, q]
 
 
 class Atlas:
@@ -90,6 +65,11 @@ class Atlas:
         self._xs = np.full(size * size, -1e4, np.float32)
         self._ys = self._xs.copy()
         self._coverage: dict[int, F32] = {}
+        count = len(self.pixels)
+        rows = np.arange(0, 3 * count + 1, 3)
+        # Values at the landmarks to values at the pixels, and back.
+        self._spread = csr_matrix((self.weights.ravel(), self.corners.ravel(), rows), shape=(count, 468))
+        self._gather = self._spread.T.tocsr()
 
     def _trust(self) -> F32:
         mask = self.inside.astype(np.uint8)
@@ -119,7 +99,8 @@ class Atlas:
 
     def sample(self, picture: U8, points: NDArray[np.float64]) -> U8:
         """The face with landmarks (468, 2) px in a picture, brought into the layout; zeros outside."""
-        _fill_maps(self.pixels, self.corners, self.weights, points.astype(np.float32), self._xs, self._ys)
+        places = self._spread @ points.astype(np.float32)
+        self._xs[self.pixels], self._ys[self.pixels] = places.T
         shape = (self.size, self.size)
         return cv2.remap(picture, self._xs.reshape(shape), self._ys.reshape(shape), cv2.INTER_LINEAR)
 
@@ -129,11 +110,18 @@ class Atlas:
             self._coverage[reach] = np.maximum(cv2.boxFilter(self.inside_float, -1, (2 * reach + 1,) * 2), 1e-3)
         return self._coverage[reach]
 
-    def normal_matrix(self, gradient: NDArray[np.float64], trust: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sum over pixels of trust x gradient x gradient', spread to the landmarks, (936, 936)."""
-        out = np.zeros((936, 936))
-        _normal_matrix(self.corners, self.weights, gradient, trust, out)
+    def normal_matrix(self, gradient: Points, trust: Points) -> Points:
+        """Sum over pixels of trust x gradient x gradient', (K, 2) and (K,), spread to the landmarks, (936, 936)."""
+        out = np.empty((936, 936))
+        for p in range(2):
+            for q in range(2):
+                weighted = self._spread.multiply((trust * gradient[:, p] * gradient[:, q])[:, None]).tocsr()
+                out[p::2, q::2] = (self._gather @ weighted).toarray()
         return out
+
+    def gather(self, values: F32) -> F32:
+        """Sum at the landmarks of values at the pixels (K, C), by their weights, (468, C)."""
+        return self._gather @ values
 
     def push(self, points: Points, shift: Points) -> Points:
         """A displacement in the layout (468, 2) px, as displacement of landmarks ``points`` in their picture, px."""

@@ -9,7 +9,6 @@ system matrix depends on the reference alone and is factored once.
 from __future__ import annotations
 
 import cv2
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
@@ -20,8 +19,6 @@ from dreamactor_cli.controls.atlas import Atlas, face_atlas
 from dreamactor_cli.controls.finder import face_extent
 from dreamactor_cli.controls.view import Region
 
-Index = NDArray[np.int32]
-
 PICTURE_SIZE = 384  # px, largest side of the face crop that is sampled
 ITERATIONS = 2
 SMOOTHNESS = 1.0
@@ -30,23 +27,6 @@ BLUR = 9  # atlas px; slower variation than this is shading and not seen
 CLIP = 2.5  # residuals beyond this many standard deviations count no more
 LIMIT = 0.06  # of the inter-ocular distance: no landmark moves farther
 TRUST = (0.25, 0.5)  # correlation of the atlases between which the correction is faded in
-
-
-@numba.njit(cache=True, fastmath=True)
-def _residual_forces(
-    pixels: Index, corners: Index, weights: F32, steepest: F32, residual: F32, clip: float, out: NDArray[np.float64]
-) -> None:
-    """Sum of gradient times residual at each landmark, (468, 2)."""
-    out[:] = 0.0
-    for k in range(len(pixels)):
-        r = residual[pixels[k]]
-        r = min(max(r, -clip), clip)
-        gx, gy = steepest[k, 0] * r, steepest[k, 1] * r
-        for c in range(3):
-            w = weights[k, c]
-            i = corners[k, c]
-            out[i, 0] += w * gx
-            out[i, 1] += w * gy
 
 
 class MeshRefiner:
@@ -97,11 +77,10 @@ class MeshRefiner:
         grey, region = self._grey(picture, start)
         points = start
         total = np.zeros((468, 2))
-        force = np.zeros((468, 2))
         for _ in range(ITERATIONS):
             texture = self._sample(grey, region, points)
-            residual = (texture - self._reference).ravel() / self._deviation
-            _residual_forces(self._atlas.pixels, self._atlas.corners, self._atlas.weights, self._steepest, residual, CLIP, force)
+            residual = (texture - self._reference)[self._atlas.inside] / self._deviation
+            force = self._atlas.gather(self._steepest * np.clip(residual, -CLIP, CLIP)[:, None])
             downhill = (force + self._prior @ total).ravel().astype(np.float32)
             total -= (self._inverse @ downhill).reshape(468, 2)
             points = start + self._atlas.push(start, total)
