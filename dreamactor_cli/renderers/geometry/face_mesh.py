@@ -176,7 +176,7 @@ class FaceMesh:
         x, y, alpha = _soft_edge(out)
         return DrawnFace(
             rows=rows, columns=columns, x=x, y=y, alpha=alpha,
-            mirrored=(np.maximum(out[3], -1), np.maximum(out[4], -1), np.clip(out[5], 0, 1)) if turned else None,
+            mirrored=(np.maximum(out[3], 0), np.maximum(out[4], 0), np.clip(out[5], 0, 1)) if turned else None,
             atlas=(out[-2], out[-1]) if with_atlas else None,
         )  # fmt: skip
 
@@ -199,6 +199,6 @@ def _soft_edge(out: F32) -> tuple[F32, F32, F32]:
     empty = out[0] <= EMPTY
     x = np.where(empty, cv2.dilate(out[0], grow), out[0])
     y = np.where(empty, cv2.dilate(out[1], grow), out[1])
-    # Positions far outside would be reflected at the border again and again.
-    x, y = np.maximum(x, np.float32(-1)), np.maximum(y, np.float32(-1))
+    for positions in (x, y):
+        np.copyto(positions, 0, where=positions <= EMPTY)  # sampling inside the picture is fast, outside it is not
     return x, y, np.asarray(cv2.blur(out[2], (3, 3)), np.float32)

@@ -71,8 +71,8 @@ class PersonMesh:
         x, y = (cv2.resize(m, size, interpolation=cv2.INTER_LINEAR)[inner] for m in out)
         # Where the enlarged map passes from mesh to nothing, its values are a mixture of both, and nothing lies there either.
         nothing = x < MAP_FLOOR
-        # Positions far outside would be reflected at the border again and again.
-        x, y = (np.maximum(m, np.float32(-2 * self.width)) for m in (x, y))
+        for positions in (x, y):
+            np.copyto(positions, 0, where=nothing)  # sampling inside the picture is fast, outside it is not
         return slice(y0, y0 + height), slice(x0, x0 + width), x, y, nothing
 
 

@@ -35,10 +35,9 @@ class Person(NamedTuple):
         vertices = self.mesh.model.move(pose, head_space.to_image(self.canonical, pose)[0], STILL, torso)
         drawn = self.mesh.draw(vertices)
         assert drawn is not None
-        rows, columns, x, y, _ = drawn
+        rows, columns, x, y, nothing = drawn
         whole = np.full((2, *self.solid.shape), np.nan)
-        whole[:, rows, columns] = x, y
-        whole[:, whole[0] < -4000] = np.nan
+        whole[:, rows, columns] = np.where(nothing, np.nan, np.stack([x, y]))
         return whole[0], whole[1]
 
 
