@@ -14,6 +14,8 @@ from dreamactor_cli.controls.graphs import PersonMask
 from dreamactor_cli.controls.view import View, shrink
 
 FRAME_SIDE = 512  # px, longer side of the picture that the network is given
+REST = 2  # frames
+STILL = 1.5  # grey levels, mean change of the picture
 SIDE = 256  # px, longer side of a stored mask; the network sees 256 x 256
 
 
@@ -34,9 +36,21 @@ class MatteExtractor(Plain):
         self._size = max(round(clip.width * scale), 1), max(round(clip.height * scale), 1)
         self._mask = tools.keep("mask", lambda: PersonMask(landscape=clip.width > 1.3 * clip.height))
 
+        self._last: tuple[U8, U8] | None = None  # small picture and mask of the last frame that was measured
+        self._rested = 0
+
     def measure(self, view: View) -> Arrays:
-        """Mask of one frame."""
-        return {"matte": mask_bytes(self._mask(shrink(view.work, FRAME_SIDE)), *self._size)}
+        """Mask of one frame; that of the frame before where the picture hardly changes, at most `REST` times in a row."""
+        if (
+            self._last is not None
+            and self._rested < REST
+            and cv2.norm(view.thumb, self._last[0], cv2.NORM_L1) < STILL * view.thumb.size
+        ):
+            self._rested += 1
+            return {"matte": self._last[1]}
+        mask = mask_bytes(self._mask(shrink(view.work, FRAME_SIDE)), *self._size)
+        self._last, self._rested = (view.thumb, mask), 0
+        return {"matte": mask}
 
     def stack(self, frames: Sequence[Arrays | None]) -> Arrays:
         """Masks of the chunk."""

@@ -12,7 +12,7 @@ from dreamactor_cli.controls.clip import Clip
 from dreamactor_cli.controls.lucas_kanade import Similarity, fit_similarity_2d, follow
 from dreamactor_cli.controls.view import View
 
-POINTS = 120
+POINTS = 80
 MIN_POINTS = 15
 BELOW_CHIN = 0.45  # inter-ocular distances
 MAX_TURN, MIN_SCALE, MAX_SCALE = 12.0, 0.8, 1.25  # beyond these only the shift is believed
