@@ -194,11 +194,10 @@ def _normals(mesh: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _soft_edge(out: F32) -> tuple[F32, F32, F32]:
-    """Soften the silhouette by a pixel, and continue the source positions under it."""
-    grow = np.ones((3, 3), np.uint8)
-    empty = out[0] <= EMPTY
-    x = np.where(empty, cv2.dilate(out[0], grow), out[0])
-    y = np.where(empty, cv2.dilate(out[1], grow), out[1])
-    for positions in (x, y):
-        np.copyto(positions, 0, where=positions <= EMPTY)  # sampling inside the picture is fast, outside it is not
-    return x, y, np.asarray(cv2.blur(out[2], (3, 3)), np.float32)
+    """Source positions, and alpha that falls off within the last pixel of the silhouette."""
+    inside = (out[0] > EMPTY).astype(np.uint8) * np.uint8(255)
+    edge = np.maximum(cv2.blur(inside, (3, 3), borderType=cv2.BORDER_REPLICATE).astype(np.float32) * (2 / 255) - 1, 0)
+    empty = inside == 0
+    for positions in out[:2]:
+        np.copyto(positions, 0, where=empty)  # sampling inside the picture is fast, outside it is not
+    return out[0], out[1], out[2] * edge

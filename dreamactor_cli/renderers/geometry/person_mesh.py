@@ -16,8 +16,8 @@ from dreamactor_cli.renderers.geometry.raster import EMPTY, rasterize
 Array = NDArray[np.float64]
 F32 = NDArray[np.float32]
 
-CELLS = 40  # grid cells over the longer side of the picture
-PAD = 0.3  # of the longer side: how far the mesh continues beyond the picture
+CELLS = 32  # grid cells over the longer side of the picture
+PAD = 0.25  # of the longer side: how far the mesh continues beyond the picture
 MAP_FLOOR = -4096.0  # px; source positions below it are mixed with `raster.EMPTY`
 MAP_STEP = 2  # the layer is smooth: its map is rasterised at half size and enlarged
 
