@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dreamactor_cli import head_space
 from dreamactor_cli.person_space import smoothstep
-from dreamactor_cli.renderers.geometry.raster import EMPTY, rasterize
+from dreamactor_cli.renderers.geometry.raster import EMPTY, MapGrid, rasterize
 
 F32 = NDArray[np.float32]
 
@@ -25,6 +25,7 @@ SHADING_SIZE = 64  # px, see contracts.Appearance
 HIDDEN = (0.1, 0.45)  # cosine between the skin's normal and the camera: below the first the photo shows nothing of it
 TURNED = (0.08, 0.35)  # by how much that cosine must have grown for the mirrored side to be shown instead
 MARGIN = 3  # px around the layer, for the soft edge
+FINE_UP_TO = 160  # px, size of a face up to which every pixel is rasterised
 
 
 def strip(contour: tuple[int, ...]) -> NDArray[np.int32]:
@@ -160,25 +161,38 @@ class FaceMesh:
             return None
         columns_ = [self._attributes]
         revealed = self._revealed(rotation)
-        turned = bool(revealed.max() > 0.02)
+        turned = bool(revealed.max() > 0.05)
         if turned:
             columns_.append(np.column_stack([self._mirrored, revealed]))
         if with_atlas:
             columns_.append(self._atlas)
         attributes = np.ascontiguousarray(np.column_stack(columns_), np.float32)
-        out = np.full((attributes.shape[1], y1 - y0, x1 - x0), EMPTY, np.float32)
-        out[2] = 0
-        depth = np.full(out.shape[1:], np.inf, np.float32)
-        points = np.ascontiguousarray(vertices[:, :2] - [x0, y0], np.float32)
+        step = 2 if max(x1 - x0, y1 - y0) > FINE_UP_TO else 1
+        grid = MapGrid(int(x0), int(y0), int(x1 - x0), int(y1 - y0), step)
+        out = np.full((attributes.shape[1], *grid.shape), EMPTY, np.float32)
+        depth = np.full(grid.shape, np.inf, np.float32)
         z = np.ascontiguousarray(vertices[:, 2], np.float32)
-        rasterize(points, z, attributes, self.triangles, False, depth, out)
-        rows, columns = slice(y0, y1), slice(x0, x1)
-        x, y, alpha = _soft_edge(out)
+        rasterize(grid.points(vertices), z, attributes, self.triangles, False, depth, out)
+        inside = (out[0] > EMPTY).astype(np.uint8) * np.uint8(255)
+        _continue(out, inside == 0)
+        maps = [grid.enlarge(values) for values in out]
+        share = grid.enlarge(cv2.blur(inside, (3, 3), borderType=cv2.BORDER_REPLICATE).astype(np.float32))
         return DrawnFace(
-            rows=rows, columns=columns, x=x, y=y, alpha=alpha,
-            mirrored=(np.maximum(out[3], 0), np.maximum(out[4], 0), np.clip(out[5], 0, 1)) if turned else None,
-            atlas=(out[-2], out[-1]) if with_atlas else None,
+            rows=slice(y0, y1), columns=slice(x0, x1), x=maps[0], y=maps[1],
+            alpha=maps[2] * np.maximum(share * (2 / 255) - 1, 0),  # falls off within the last pixel of the silhouette
+            mirrored=(maps[3], maps[4], np.clip(maps[5], 0, 1)) if turned else None,
+            atlas=(maps[-2], maps[-1]) if with_atlas else None,
         )  # fmt: skip
+
+
+def _continue(out: F32, empty: NDArray[np.bool_]) -> None:
+    """Continue maps (K, H, W) by a sample beyond the silhouette, in place; farther out they are 0.
+
+    An enlarged map takes something from there; and sampling inside the picture is fast, outside it is not.
+    """
+    grow = np.ones((3, 3), np.uint8)
+    for values in out:
+        np.copyto(values, np.maximum(cv2.dilate(values, grow), 0), where=empty)
 
 
 def _normals(mesh: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -191,13 +205,3 @@ def _normals(mesh: NDArray[np.float64]) -> NDArray[np.float64]:
         np.add.at(out, faces[:, k], across)
     # Clockwise triangles with y down and z away: their cross product points away from the camera.
     return -out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
-
-
-def _soft_edge(out: F32) -> tuple[F32, F32, F32]:
-    """Source positions, and alpha that falls off within the last pixel of the silhouette."""
-    inside = (out[0] > EMPTY).astype(np.uint8) * np.uint8(255)
-    edge = np.maximum(cv2.blur(inside, (3, 3), borderType=cv2.BORDER_REPLICATE).astype(np.float32) * (2 / 255) - 1, 0)
-    empty = inside == 0
-    for positions in out[:2]:
-        np.copyto(positions, 0, where=empty)  # sampling inside the picture is fast, outside it is not
-    return out[0], out[1], out[2] * edge

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dreamactor_cli.head_space import HeadPose
 from dreamactor_cli.person_space import PersonModel
-from dreamactor_cli.renderers.geometry.raster import EMPTY, rasterize
+from dreamactor_cli.renderers.geometry.raster import EMPTY, MapGrid, rasterize
 
 Array = NDArray[np.float64]
 F32 = NDArray[np.float32]
@@ -19,7 +19,7 @@ F32 = NDArray[np.float32]
 CELLS = 32  # grid cells over the longer side of the picture
 PAD = 0.25  # of the longer side: how far the mesh continues beyond the picture
 MAP_FLOOR = -4096.0  # px; source positions below it are mixed with `raster.EMPTY`
-MAP_STEP = 2  # the layer is smooth: its map is rasterised at half size and enlarged
+MAP_STEP = 3  # px of the frame per sample of the map
 
 
 class PersonMesh:
@@ -58,17 +58,12 @@ class PersonMesh:
         width, height = min(int(high[0]), self.width) - x0, min(int(high[1]), self.height) - y0
         if width < 2 or height < 2:
             return None
-        # One cell more on each side, so that enlarging never has to guess beyond the last sample.
-        columns, rows = -(-width // MAP_STEP) + 2, -(-height // MAP_STEP) + 2
-        out = np.full((2, rows, columns), EMPTY, np.float32)
-        depth = np.full((rows, columns), np.inf, np.float32)
-        corner = np.array([x0, y0]) + (MAP_STEP - 1) / 2
-        points = np.ascontiguousarray((vertices[:, :2] - corner) / MAP_STEP + 1, np.float32)
+        grid = MapGrid(x0, y0, width, height, MAP_STEP)
+        out = np.full((2, *grid.shape), EMPTY, np.float32)
+        depth = np.full(grid.shape, np.inf, np.float32)
         z = np.ascontiguousarray(vertices[:, 2], np.float32)
-        rasterize(points, z, self._attributes, self.triangles, True, depth, out)
-        size = (columns * MAP_STEP, rows * MAP_STEP)
-        inner = (slice(MAP_STEP, MAP_STEP + height), slice(MAP_STEP, MAP_STEP + width))
-        x, y = (cv2.resize(m, size, interpolation=cv2.INTER_LINEAR)[inner] for m in out)
+        rasterize(grid.points(vertices), z, self._attributes, self.triangles, True, depth, out)
+        x, y = (grid.enlarge(values) for values in out)
         # Where the enlarged map passes from mesh to nothing, its values are a mixture of both, and nothing lies there either.
         nothing = x < MAP_FLOOR
         for positions in (x, y):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +96,38 @@ def rasterize(
                         out[n, y, x] = a * attributes[i, n] + b * attributes[j, n] + c * attributes[k, n]
                 b += step_b
                 c += step_c
+
+
+class MapGrid:
+    """A map that is rasterised at every ``step``-th pixel of a part of the frame, and enlarged.
+
+    The maps of both layers are piecewise linear in triangles of many pixels: little is lost, and most of the time is saved.
+
+    Args:
+        x0, y0: first column and row of the part.
+        width, height: of the part, px.
+        step: px of the frame per sample; 1 rasterises every pixel.
+    """
+
+    def __init__(self, x0: int, y0: int, width: int, height: int, step: int) -> None:
+        self.width, self.height, self._step = width, height, step
+        # One sample more on each side, so that enlarging never has to guess beyond the last one.
+        self._pad = 1 if step > 1 else 0
+        self.shape = (-(-height // step) + 2 * self._pad, -(-width // step) + 2 * self._pad)
+        self._corner = np.array([x0, y0]) + (step - 1) / 2
+
+    def points(self, vertices: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Vertices (N, 2 or 3) px of the frame in px of the map, (N, 2)."""
+        return np.ascontiguousarray((vertices[:, :2] - self._corner) / self._step + self._pad, np.float32)
+
+    def enlarge(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A map at the size of the part, (height, width)."""
+        if self._step == 1:
+            return values
+        size = (self.shape[1] * self._step, self.shape[0] * self._step)
+        first = self._step * self._pad
+        whole = cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
+        return np.asarray(whole[first : first + self.height, first : first + self.width], np.float32)
 
 
 @nb.njit(cache=True, nogil=True)

@@ -30,6 +30,7 @@ from dreamactor_cli.renderers.geometry.shading import Shading
 U8 = NDArray[np.uint8]
 Array = NDArray[np.float64]
 
+MIRROR_FLOOR = 0.02  # share of the mirrored side below which it is not drawn
 WINDOW = 32  # frames of controls read at a time
 NECK_FILL = (0.45, 0.03)  # where the jaw is taken out of the person layer: below this canonical y, this far inside the oval
 
@@ -112,13 +113,22 @@ class Actor:
         color = self._face.at(drawn.x, drawn.y)
         if drawn.mirrored is not None:
             x, y, share = drawn.mirrored
-            composite(color, self._face.at(x, y), np.rint(share * 255).astype(np.uint8))
+            part = _extent(share > MIRROR_FLOOR)
+            composite(color[part], self._face.at(x[part], y[part]), np.rint(share[part] * 255).astype(np.uint8))
         if self._shading is not None and shading is not None and drawn.atlas is not None:
             color = self._shading.apply(color, shading, *drawn.atlas)
         alpha = np.rint(drawn.alpha * 255).astype(np.uint8)
         composite(frame[drawn.rows, drawn.columns], color, alpha)
         under = cover[drawn.rows, drawn.columns]
         np.maximum(under, alpha, out=under)
+
+
+def _extent(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns that hold all of a mask (H, W)."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _oval_mask(landmarks: Array, width: int, height: int, inset: float) -> U8:

@@ -41,4 +41,6 @@ class Sampler:
 
     def at(self, x: F32, y: F32) -> U8:
         """The picture at positions x, y (h, w), px of the enlarged picture; outside it is reflected at the border. (h, w, C)."""
+        if not x.size:
+            return np.zeros((*x.shape, *self._source.shape[2:]), np.uint8)
         return np.asarray(cv2.remap(self._source, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101), np.uint8)
