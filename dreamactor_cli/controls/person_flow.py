@@ -9,9 +9,9 @@ inverted once. Two scales, the coarse one first.
 from __future__ import annotations
 
 import cv2
-import numba
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from dreamactor_cli import head_space
 from dreamactor_cli.contracts import F32, U8
@@ -29,52 +29,9 @@ HIGH_PASS = 21  # px; slower variation is light and not seen
 CLIP = 1.5  # residuals beyond this many standard deviations count no more than this
 LIMIT = 0.45  # inter-ocular distances: no node moves farther
 REACH = (3.8, 4.2)  # inter-ocular distances from the head's centre, sideways and down, within which pixels are followed
+SPACING = 1.4  # px of the finer scale between two pixels that are followed
 MIN_POINTS = 200
 GROW = 0.08  # inter-ocular distances by which the matte is grown: the outline itself says most
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _forces(
-    image: F32,
-    base: F32,
-    field: F32,
-    zoom: np.float32,
-    value: F32,
-    steepest: F32,
-    index: NDArray[np.int32],
-    weights: F32,
-    out: F32,
-) -> None:
-    """Sum of gradient times clipped residual at each node, (nodes, 2).
-
-    Args:
-        image: (h, w).
-        base: where the model puts each pixel, (N, 2) px of ``image``.
-        field: (nodes, 2), inter-ocular units.
-        zoom: px of ``image`` per inter-ocular distance in this frame.
-        value, steepest: of the reference, (N,) and (N, 2).
-        index, weights: nodes around each pixel, (N, 4) each.
-    """
-    height, width = image.shape
-    one, clip = np.float32(1), np.float32(CLIP)
-    out[:] = np.float32(0)
-    for k in range(len(value)):
-        x, y = base[k, 0], base[k, 1]
-        for c in range(4):
-            w = weights[k, c] * zoom
-            x += w * field[index[k, c], 0]
-            y += w * field[index[k, c], 1]
-        if x < 0 or y < 0 or x >= width - 1 or y >= height - 1:
-            continue
-        i, j = int(x), int(y)
-        fx, fy = x - np.float32(i), y - np.float32(j)
-        above = image[j, i] * (one - fx) + image[j, i + 1] * fx
-        below = image[j + 1, i] * (one - fx) + image[j + 1, i + 1] * fx
-        r = min(max(above * (one - fy) + below * fy - value[k], -clip), clip)
-        for c in range(4):
-            w = weights[k, c] * r
-            out[index[k, c], 0] += w * steepest[k, 0]
-            out[index[k, c], 1] += w * steepest[k, 1]
 
 
 class _Scale:
@@ -98,33 +55,56 @@ class _Scale:
         slopes = [at(np.asarray(cv2.Sobel(image, cv2.CV_32F, *axis, scale=0.125))) for axis in ((1, 0), (0, 1))]
         # Per inter-ocular distance, so that both scales speak of the same unknowns.
         self.steepest = np.ascontiguousarray(np.stack(slopes, 1) * (unit * shrink / self.deviation), np.float32)
-        self.index, self.weights = nodes[0].astype(np.int32), nodes[1].astype(np.float32)
+        # Node values to pixels, (N, nodes), and back.
+        rows = np.repeat(np.arange(len(points)), 4)
+        shape = (len(points), FIELD_ROWS * FIELD_COLUMNS)
+        self.spread = sparse.csr_array((nodes[1].ravel().astype(np.float32), (rows, nodes[0].ravel())), shape)
+        self.gather = self.spread.T.tocsr()
         self.inverse, self.prior = self._solve()
 
     def _solve(self) -> tuple[F32, F32]:
         """Inverse of the normal matrix with the prior, (2 nodes, 2 nodes), and the prior, (nodes, nodes)."""
         count = FIELD_ROWS * FIELD_COLUMNS
-        normal = np.zeros((count, count, 2, 2))
-        outer = self.steepest[:, :, None].astype(np.float64) * self.steepest[:, None, :]
-        for a in range(4):
-            for b in range(4):
-                w = (self.weights[:, a] * self.weights[:, b])[:, None, None]
-                np.add.at(normal, (self.index[:, a], self.index[:, b]), w * outer)
-        matrix = normal.transpose(0, 2, 1, 3).reshape(2 * count, 2 * count)
+        matrix = np.zeros((count, 2, count, 2))
+        for i in range(2):
+            for j in range(2):
+                product = (self.steepest[:, i] * self.steepest[:, j]).astype(np.float64)
+                weighted = sparse.csr_array(self.gather @ (self.spread * product[:, None]))
+                matrix[:, i, :, j] = weighted.toarray()
+        matrix = matrix.reshape(2 * count, 2 * count)
         weight = float(np.trace(matrix)) / (2 * count) + 1e-6
         prior = weight * (SMOOTHNESS * _laplacian() + PRIOR * np.eye(count))
         inverse = np.linalg.inv(matrix + np.kron(prior, np.eye(2)))
         return inverse.astype(np.float32), prior.astype(np.float32)
 
+    def forces(self, image: F32, points: F32) -> F32:
+        """Sum of gradient times clipped residual at each node, (nodes, 2).
+
+        Args:
+            image: the frame, in standard deviations of the reference, (h, w).
+            points: where the followed pixels are, (N, 2) px of ``image``; outside of it they say nothing.
+        """
+        height, width = image.shape
+        x, y = np.ascontiguousarray(points[:, :1]), np.ascontiguousarray(points[:, 1:])
+        seen = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0]
+        residual = np.clip(seen - self.value, -CLIP, CLIP)
+        residual[((x < 0) | (y < 0) | (x > width - 1) | (y > height - 1))[:, 0]] = 0
+        return np.asarray(self.gather @ (self.steepest * residual[:, None]), np.float32)
+
     def local(self, points: Array) -> Array:
         """Points in px of the shrunken picture."""
         return points * self.shrink + (self.shrink - 1) / 2
 
-    def prepare(self, grey: U8) -> F32:
-        """A grey picture shrunken, without what varies slowly."""
+    def shrunken(self, grey: U8) -> U8:
+        """A grey picture at this scale."""
+        if grey.shape[1::-1] == self._size:
+            return grey
         method = cv2.INTER_AREA if self._size[0] < grey.shape[1] else cv2.INTER_LINEAR
-        small = cv2.resize(grey, self._size, interpolation=method).astype(np.float32)
-        small = cv2.GaussianBlur(small, (0, 0), BLUR)
+        return np.asarray(cv2.resize(grey, self._size, interpolation=method), np.uint8)
+
+    def prepare(self, grey: U8) -> F32:
+        """A grey picture at this scale, without what varies slowly."""
+        small = cv2.GaussianBlur(self.shrunken(grey).astype(np.float32), (0, 0), BLUR)
         return np.asarray(small - cv2.blur(small, (HIGH_PASS, HIGH_PASS)), np.float32)
 
 
@@ -140,14 +120,16 @@ class PersonFlow:
 
     def __init__(self, grey: U8, landmarks: Array, pose: HeadPose, matte: U8) -> None:
         unit = float(pose.scale[0])
-        points = _followed(landmarks, pose, matte, step=max(1.0, unit / UNITS[-1]))
+        points = _followed(landmarks, pose, matte, step=max(1.0, SPACING * unit / UNITS[-1]))
         self._scales: list[_Scale] = []
         if len(points) < MIN_POINTS:
             return
         self._model = PersonModel(points, landmarks, pose)
         nodes = field_weights(points, head_space.sphere_of(pose)[0][0], unit)
         width = matte.shape[1]
-        self._scales = [_Scale(grey, width, points, nodes, unit, min(1.0, u / unit)) for u in UNITS]
+        fine = _Scale(grey, width, points, nodes, unit, min(1.0, UNITS[-1] / unit))
+        coarse = [_Scale(fine.shrunken(grey), width, points, nodes, unit, min(1.0, u / unit)) for u in UNITS[:-1]]
+        self._scales = [*coarse, fine]
 
     def measure(self, grey: U8, landmarks: Array, pose: HeadPose, head_2d: Array, torso_2d: Array) -> F32:
         """Field (FIELD_ROWS, FIELD_COLUMNS, 2) of a frame, inter-ocular units; zero if there is too little to follow.
@@ -160,13 +142,14 @@ class PersonFlow:
         if not self._scales:
             return field.reshape(FIELD_ROWS, FIELD_COLUMNS, 2)
         base = self._model.move(pose, landmarks, head_2d, torso_2d)[:, :2]
-        force = np.zeros_like(field)
+        # The finer picture is shrunken once, and the coarser one from it.
+        fine = self._scales[-1].shrunken(grey)
         for scale in self._scales:
-            image = scale.prepare(grey) * np.float32(1 / scale.deviation)
+            image = scale.prepare(fine) * np.float32(1 / scale.deviation)
             points = scale.local(base).astype(np.float32)
             zoom = np.float32(float(pose.scale[0]) * scale.shrink)
             for _ in range(ITERATIONS):
-                _forces(image, points, field, zoom, scale.value, scale.steepest, scale.index, scale.weights, force)
+                force = scale.forces(image, points + (scale.spread @ field) * zoom)
                 field = field - (scale.inverse @ (force + scale.prior @ field).ravel()).reshape(-1, 2)
                 length = np.sqrt((field**2).sum(1, keepdims=True))
                 field *= np.minimum(1, LIMIT / np.maximum(length, 1e-9))
