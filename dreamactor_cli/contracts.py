@@ -107,8 +107,8 @@ class Head(_Signal):
         center: (T, 2), px. See `dreamactor_cli.head_space.sphere_of`.
         radius: (T,), px.
         score: (T,), 1 where a head was seen.
-        head_2d: (T, 2, 3), similarity that corrects where the sphere puts hair and skull of frame 0 to where optical flow
-            saw them; identity where nothing could be measured. px.
+        head_2d: (T, 2, 3), similarity that corrects where the sphere puts hair and skull of frame 0 to where they are seen;
+            identity from our own extractor, whose field says it better. px.
         torso_2d: (T, 2, 3), similarity from the torso of frame 0 to this frame, by optical flow. px.
         field: (T, 15, 17, 2), inter-ocular units: what is left of the motion of hair and shoulders, on `person_space`'s grid.
     """

@@ -69,18 +69,6 @@ def interpolate(field: Array, index: NDArray[np.int64], weights: Array) -> Array
     return out
 
 
-def on_head(points: Array, landmarks: Array, pose: HeadPose) -> Array:
-    """Canonical positions (N, 3) of picture points (N, 2) px on the head: the face's surface, or the ellipsoid behind it.
-
-    Args:
-        landmarks: of the face in the picture, (478, 3) px.
-        pose: of that face, T = 1.
-    """
-    near, nearest = _to_oval(points, landmarks[list(head_space.FACE_OVAL)], float(pose.scale[0]))
-    depth = _depth(points, landmarks, pose, near, nearest)
-    return head_space.to_canonical(np.concatenate([points, depth[:, None]], 1)[None], pose)[0]
-
-
 def _to_oval(points: Array, oval: Array, scale: float) -> tuple[Array, Array]:
     """Weights (N, 36) of the face oval's points (36, 3) px by inverse distance, and the least distance (N,), inter-ocular."""
     distance = np.linalg.norm(points[:, None] - oval[None, :, :2], axis=2) / scale

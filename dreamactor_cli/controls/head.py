@@ -11,7 +11,6 @@ from dreamactor_cli import head_space
 from dreamactor_cli.controls.base import Arrays, Plain, Tools, stack_frames
 from dreamactor_cli.controls.clip import Clip
 from dreamactor_cli.controls.face import pose_of_body
-from dreamactor_cli.controls.head_flow import HeadFlow
 from dreamactor_cli.controls.person_flow import PersonFlow
 from dreamactor_cli.controls.torso_flow import TorsoFlow
 from dreamactor_cli.controls.view import View
@@ -50,7 +49,6 @@ class HeadExtractor(Plain):
 
     def __init__(self, clip: Clip, tools: Tools) -> None:
         self._tools = tools
-        self._head = HeadFlow(clip) if clip.landmarks is not None else None
         self._torso = TorsoFlow(clip)
         self._field = tools.keep("person flow", lambda: self._person_flow(clip)) if clip.landmarks is not None else None
 
@@ -74,12 +72,12 @@ class HeadExtractor(Plain):
             empty = {"rotation": np.eye(3), "center": np.zeros(2), "radius": 1.0, "head_2d": IDENTITY, "field": NO_FIELD}
             return {**empty, "torso_2d": torso, "score": 0.0}
         sphere = {name: value[0] for name, value in sphere_arrays(landmarks[None]).items()}
-        head, field = IDENTITY, NO_FIELD
-        if self._head is not None and self._field is not None:
-            head = self._head.measure(view, landmarks)
+        field = NO_FIELD
+        if self._field is not None:
             mesh, pose = at_origin(landmarks)
-            field = self._field.measure(view.small_grey, mesh, pose, head.astype(np.float64), torso.astype(np.float64))
-        return {**sphere, "head_2d": head, "torso_2d": torso, "field": field, "score": 1.0}
+            field = self._field.measure(view.small_grey, mesh, pose, IDENTITY.astype(np.float64), torso.astype(np.float64))
+        # The field says all that a similarity of hair and skull could say, and says it better.
+        return {**sphere, "head_2d": IDENTITY, "torso_2d": torso, "field": field, "score": 1.0}
 
     def stack(self, frames: Sequence[Arrays | None]) -> Arrays:
         """Fields of the chunk."""
