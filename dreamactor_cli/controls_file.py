@@ -22,14 +22,14 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from .atomic import replacing
-from .contracts import U8, Appearance, Body, Controls, ControlStream, Face, Hands, Head, Space, _Signal
+from .contracts import U8, Appearance, Body, Controls, ControlStream, Face, Hands, Head, Signal, Space
 from .errors import InputRefused, UnreadableInput, UsageError
 from .matte_file import MatteReader, encode_mattes
 from .tensor_file import CHECKSUM, Array, Layout, TensorFile, TensorWriter
 
 FORMAT = "dreamactor-controls"
 FORMAT_VERSION = "1"
-SIGNALS: Mapping[str, type[_Signal]] = {"face": Face, "head": Head, "body": Body, "hands": Hands, "appearance": Appearance}
+SIGNALS: Mapping[str, type[Signal]] = {"face": Face, "head": Head, "body": Body, "hands": Hands, "appearance": Appearance}
 MATTE = "matte"
 
 MAX_VALUE = 1e7  # px, metres, radians: whatever it is, more than this is damage
@@ -65,7 +65,7 @@ def stream_metadata(
     }  # fmt: skip
 
 
-def write_signal(path: Path, kind: str, source: Sequence[Path] | _Signal | U8, metadata: Mapping[str, str] | None = None) -> None:
+def write_signal(path: Path, kind: str, source: Sequence[Path] | Signal | U8, metadata: Mapping[str, str] | None = None) -> None:
     """Write one signal, or a part of one.
 
     Args:
@@ -78,7 +78,7 @@ def write_signal(path: Path, kind: str, source: Sequence[Path] | _Signal | U8, m
     Raises:
         ValueError: the signal is not of that kind, parts do not fit together, or a value is not finite.
     """
-    if isinstance(source, np.ndarray | _Signal):
+    if isinstance(source, np.ndarray | Signal):
         arrays = _arrays_of(kind, source)
         layout: Layout = {name: (array.dtype, array.shape) for name, array in arrays.items()}
         with TensorWriter(path, layout, _complete(metadata, _frames_of(kind, layout))) as writer:
@@ -208,7 +208,7 @@ class StoredControls:
         """
         stop = max(min(stop, self.num_frames), 0)
         start = min(max(start, 0), stop)
-        signals: dict[str, _Signal] = {}
+        signals: dict[str, Signal] = {}
         for kind, file in self._files.items():
             if kind == MATTE:
                 continue
@@ -243,8 +243,8 @@ def _names_of(kind: str) -> tuple[str, ...]:
     return tuple(f"{kind}.{field}" for field in SIGNALS[kind].SHAPES) if kind in SIGNALS else ()
 
 
-def _arrays_of(kind: str, source: _Signal | U8) -> dict[str, Array]:
-    if isinstance(source, _Signal):
+def _arrays_of(kind: str, source: Signal | U8) -> dict[str, Array]:
+    if isinstance(source, Signal):
         if SIGNALS.get(kind) is not type(source):
             raise ValueError(f"a {type(source).__name__} is not the signal {kind!r}")
         arrays = {f"{kind}.{field}": array for field, array in source.arrays().items()}

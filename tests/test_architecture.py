@@ -59,7 +59,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "tensor_file": BASE,
     "cache": BASE,
     "media": ("media", *BASE),
-    "contracts": ("arkit",), "arkit": (), "errors": (), "resources": (), "nearest": (), "head_space": ("resources",),
+    "contracts": ("contracts", "arkit"), "arkit": (), "errors": (), "resources": (), "nearest": (), "head_space": ("resources",),
     "atomic": ("errors",), "person_space": ("contracts", "head_space"),
 }  # fmt: skip
 

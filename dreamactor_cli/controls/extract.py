@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dreamactor_cli.cache import Cache
-from dreamactor_cli.contracts import U8, _Signal
+from dreamactor_cli.contracts import U8, Signal
 from dreamactor_cli.controls import load_extractor
 from dreamactor_cli.controls.assemble import Joiner, load_thumbs
 from dreamactor_cli.controls.chunk import WARM_UP, chunks_of, measure_chunk
@@ -316,7 +316,7 @@ def _told_of_face(clip: Clip, name: str) -> list[str]:
     return [] if clip.landmarks is not None else [f"no face was seen in {name}, only a body is followed"]
 
 
-def _signal(name: str, arrays: Mapping[str, np.ndarray]) -> _Signal:
+def _signal(name: str, arrays: Mapping[str, np.ndarray]) -> Signal:
     kind = SIGNALS[name]
     return kind(**{field: np.ascontiguousarray(arrays[field], kind.DTYPES.get(field, np.float32)) for field in kind.SHAPES})
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.contracts import Body, Controls, Face, Hands, Head, Reference, _Signal
+from dreamactor_cli.contracts import Body, Controls, Face, Hands, Head, Reference, Signal
 
 FACE_HEIGHT = 0.4  # where a crop puts the middle of the head, as a share of the height
 
@@ -58,7 +58,7 @@ def move_controls(controls: Controls, scale: float, corner: NDArray[np.float64])
     def place(points: NDArray[np.float32]) -> NDArray[np.float32]:
         return (points * scale + shift).astype(np.float32)
 
-    moved: dict[str, _Signal] = {}
+    moved: dict[str, Signal] = {}
     for name, signal in controls.signals().items():
         if isinstance(signal, Face):
             landmarks = np.concatenate([place(signal.landmarks[..., :2]), signal.landmarks[..., 2:] * np.float32(scale)], -1)

@@ -1,34 +1,22 @@
-"""Every dataclass that crosses a seam. Numpy only; nothing here does I/O.
-
-Conventions: RGB uint8 frames (T, H, W, 3), RGBA (T, H, W, 4) with straight alpha; pixels x right, y down,
-pixel centres at integers, origin at the top left; metres; seconds; frame rates are `fractions.Fraction`;
-rotations (3, 3) with camera x right, y down, z forward. Shapes stand beside each field; T is the number of frames.
-"""
+"""The signals that are measured and drawn, and what they are bundled in: controls, their streams, the reference."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.arkit import BLENDSHAPES as BLENDSHAPES
-
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
 Space = Literal["driving", "reference"]
-JobKind = Literal["animate", "lipsync"]
-Status = Literal["ok", "failed", "skipped"]
-
-REGIONS = ("all", "face", "head", "mouth", "eyes", "body", "hands")
 
 
-class _Signal:
+class Signal:
     """Checks shapes and dtypes of a signal when it is made, and cuts windows out of it.
 
     A subclass names in ``SHAPES`` the shape of each array field; ``"T"`` stands for the number of frames.
@@ -74,7 +62,7 @@ class _Signal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Face(_Signal):
+class Face(Signal):
     """Face mesh, expression and gaze.
 
     Attributes:
@@ -99,7 +87,7 @@ class Face(_Signal):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Head(_Signal):
+class Head(Signal):
     """The 3D head sphere, and image motion measured where the sphere is too coarse.
 
     Attributes:
@@ -127,7 +115,7 @@ class Head(_Signal):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Body(_Signal):
+class Body(Signal):
     """The skeleton, 33 joints in BlazePose order.
 
     Attributes:
@@ -143,7 +131,7 @@ class Body(_Signal):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hands(_Signal):
+class Hands(Signal):
     """Both hands, 21 joints each; index 0 is the person's left hand.
 
     Attributes:
@@ -159,7 +147,7 @@ class Hands(_Signal):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Appearance(_Signal):
+class Appearance(Signal):
     """What carries the driver's pixels: separate, optional, and off when a score is taken.
 
     Attributes:
@@ -197,15 +185,15 @@ class Controls:
             if signal.num_frames != self.num_frames:
                 raise ValueError(f"Controls.{name} has {signal.num_frames} frames, not {self.num_frames}")
 
-    def signals(self) -> dict[str, _Signal]:
+    def signals(self) -> dict[str, Signal]:
         """The signals that are there, by name."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {name: value for name, value in found.items() if isinstance(value, _Signal)}
+        return {name: value for name, value in found.items() if isinstance(value, Signal)}
 
     def window(self, start: int, stop: int) -> Controls:
         """Frames start..stop-1 of every signal."""
         start, stop = max(start, 0), min(stop, self.num_frames)
-        cut: dict[str, _Signal] = {name: signal.window(start, stop) for name, signal in self.signals().items()}
+        cut: dict[str, Signal] = {name: signal.window(start, stop) for name, signal in self.signals().items()}
         return replace(self, num_frames=stop - start, **cut)  # type: ignore[arg-type]
 
 
@@ -250,151 +238,3 @@ class Reference:
             raise ValueError("Reference.matte must be float32 (N, H, W)")
         if self.controls.num_frames != len(self.images):
             raise ValueError("Reference.controls must have one frame an image")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preset:
-    """How to render. The defaults of every option stand here and nowhere else.
-
-    Attributes:
-        renderer: a name of `renderers.RENDERERS`.
-        size: ``"source"`` (as the reference) or ``"WxH"``, px.
-        fps: ``"source"`` (as the driver) or a rational like ``"30000/1001"``.
-        region: which parts move, of `REGIONS`.
-        motion: ``"relative"`` to the anchor frame of the driver, or ``"absolute"``.
-        anchor: the driver's frame that stands for the reference: ``"first"`` or ``"neutral"``.
-        expression_scale: factor on the driver's expression.
-        smoothing: window of the zero-phase filter in frames, odd; 0 is off.
-        bone_length: ``"auto"`` or ``"off"``.
-        background: ``"keep"``, ``"driving"``, ``"#rrggbb"``, ``"transparent"`` or a picture file.
-        mouth: ``"procedural"`` (the reference's teeth if visible) or ``"driver"`` (the driver's pixels).
-        relight: carry the driver's shading and wrinkles over (ratio image).
-        crf: quality of the encoder, 0 (lossless) to 51.
-        steps, guidance_reference, guidance_motion, segment_frames, precision: of the diffusion renderers.
-    """
-
-    name: str = "default"
-    renderer: str = "geometry"
-    size: str = "source"
-    fps: str = "source"
-    region: tuple[str, ...] = ("all",)
-    motion: Literal["relative", "absolute"] = "relative"
-    anchor: Literal["first", "neutral"] = "first"
-    expression_scale: float = 1.0
-    smoothing: int = 5
-    bone_length: Literal["auto", "off"] = "auto"
-    background: str = "keep"
-    mouth: Literal["procedural", "driver"] = "procedural"
-    relight: bool = False
-    crf: int = 16
-    steps: int = 20
-    guidance_reference: float = 2.5
-    guidance_motion: float = 2.5
-    segment_frames: int = 73
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One picture (or several of one person), one driver, one output.
-
-    Attributes:
-        driving: a video, a controls file, or ``motion:NAME``.
-        start: of the driving window, seconds.
-        duration: of the driving window, seconds; None is to the end.
-        subject: which person of the driver to follow, from the left, counted from 1; None picks the largest and steadiest.
-        side_by_side: also show reference and driver.
-    """
-
-    id: str
-    references: tuple[Path, ...]
-    output: Path
-    preset: Preset
-    kind: JobKind = "animate"
-    driving: str | None = None
-    audio: Path | None = None
-    seed: int = 0
-    start: Fraction = Fraction(0)
-    duration: Fraction | None = None
-    subject: int | None = None
-    side_by_side: bool = False
-    overwrite: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobError:
-    """Why a job failed; the fields of a `errors.DreamActorError`."""
-
-    type: str
-    code: str
-    retryable: bool
-    message: str
-    exit_code: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderResult:
-    """What became of one job.
-
-    Attributes:
-        seconds: of each stage.
-        cache_hits: signals that were read and not made.
-        warnings: what the user should know of a result that is there all the same.
-    """
-
-    id: str
-    status: Status
-    output: Path
-    sha256: str = ""
-    frames: int = 0
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    cache_hits: int = 0
-    device: str = "cpu"
-    warnings: tuple[str, ...] = ()
-    error: JobError | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderSettings:
-    """What a renderer needs to know beside reference and controls.
-
-    Attributes:
-        width, height: of the frames that are asked for, px.
-        alpha: yield RGBA with straight alpha and no background.
-    """
-
-    width: int
-    height: int
-    preset: Preset
-    seed: int = 0
-    device: str = "cpu"
-    alpha: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RendererSpec:
-    """What a renderer is and needs.
-
-    Attributes:
-        needs: signals of the driver that must be extracted.
-        reference_needs: signals of the reference.
-        size_multiple: width and height must be multiples of it.
-    """
-
-    name: str
-    version: str
-    needs: tuple[str, ...]
-    reference_needs: tuple[str, ...]
-    size_multiple: int = 1
-
-
-class Renderer(Protocol):
-    """Draws frames from a reference and controls in the reference's space. Opens no file."""
-
-    spec: RendererSpec
-
-    def render(self, reference: Reference, controls: ControlStream, settings: RenderSettings) -> Iterator[U8]:
-        """Yield frames (t, H, W, 3), or (t, H, W, 4) with ``settings.alpha``, `controls.num_frames` in all."""
-
-    def close(self) -> None:
-        """Give back memory and devices."""

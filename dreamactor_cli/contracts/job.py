@@ -1,0 +1,142 @@
+"""What is to be done, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+JobKind = Literal["animate", "lipsync"]
+Status = Literal["ok", "failed", "skipped"]
+
+REGIONS = ("all", "face", "head", "mouth", "eyes", "body", "hands")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """How to render. The defaults of every option stand here and nowhere else.
+
+    Attributes:
+        renderer: a name of `renderers.RENDERERS`.
+        size: ``"source"`` (as the reference) or ``"WxH"``, px.
+        fps: ``"source"`` (as the driver) or a rational like ``"30000/1001"``.
+        region: which parts move, of `REGIONS`.
+        motion: ``"relative"`` to the anchor frame of the driver, or ``"absolute"``.
+        anchor: the driver's frame that stands for the reference: ``"first"`` or ``"neutral"``.
+        expression_scale: factor on the driver's expression.
+        smoothing: window of the zero-phase filter in frames, odd; 0 is off.
+        bone_length: ``"auto"`` or ``"off"``.
+        background: ``"keep"``, ``"driving"``, ``"#rrggbb"``, ``"transparent"`` or a picture file.
+        mouth: ``"procedural"`` (the reference's teeth if visible) or ``"driver"`` (the driver's pixels).
+        relight: carry the driver's shading and wrinkles over (ratio image).
+        crf: quality of the encoder, 0 (lossless) to 51.
+        steps, guidance_reference, guidance_motion, segment_frames, precision: of the diffusion renderers.
+    """
+
+    name: str = "default"
+    renderer: str = "geometry"
+    size: str = "source"
+    fps: str = "source"
+    region: tuple[str, ...] = ("all",)
+    motion: Literal["relative", "absolute"] = "relative"
+    anchor: Literal["first", "neutral"] = "first"
+    expression_scale: float = 1.0
+    smoothing: int = 5
+    bone_length: Literal["auto", "off"] = "auto"
+    background: str = "keep"
+    mouth: Literal["procedural", "driver"] = "procedural"
+    relight: bool = False
+    crf: int = 16
+    steps: int = 20
+    guidance_reference: float = 2.5
+    guidance_motion: float = 2.5
+    segment_frames: int = 73
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One picture (or several of one person), one driver, one output.
+
+    Attributes:
+        driving: a video, a controls file, or ``motion:NAME``.
+        start: of the driving window, seconds.
+        duration: of the driving window, seconds; None is to the end.
+        subject: which person of the driver to follow, from the left, counted from 1; None picks the largest and steadiest.
+        side_by_side: also show reference and driver.
+    """
+
+    id: str
+    references: tuple[Path, ...]
+    output: Path
+    preset: Preset
+    kind: JobKind = "animate"
+    driving: str | None = None
+    audio: Path | None = None
+    seed: int = 0
+    start: Fraction = Fraction(0)
+    duration: Fraction | None = None
+    subject: int | None = None
+    side_by_side: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobError:
+    """Why a job failed; the fields of a `errors.DreamActorError`."""
+
+    type: str
+    code: str
+    retryable: bool
+    message: str
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one quality gate measured on one output.
+
+    Attributes:
+        gate: name of the gate, like ``"frozen-frames"``.
+        value, limit: what was measured and what is allowed, in ``unit``.
+        message: what it means and what to do; empty if it passed.
+    """
+
+    gate: str
+    passed: bool
+    value: float
+    limit: float
+    unit: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderResult:
+    """What became of one job.
+
+    Attributes:
+        seconds: of each stage.
+        cache_hits: signals that were read and not made.
+        warnings: what the user should know of a result that is there all the same.
+        quality: what the gates of ``--qc`` found.
+        started: unix time, s.
+        worker: who did it, like ``"cpu:0"``; empty in a command for one job.
+        attempts: how often it was tried.
+    """
+
+    id: str
+    status: Status
+    output: Path
+    sha256: str = ""
+    frames: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    cache_hits: int = 0
+    device: str = "cpu"
+    warnings: tuple[str, ...] = ()
+    error: JobError | None = None
+    quality: tuple[Finding, ...] = ()
+    started: float = 0.0
+    worker: str = ""
+    attempts: int = 1

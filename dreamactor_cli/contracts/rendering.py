@@ -1,0 +1,56 @@
+"""The seam to the renderers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from dreamactor_cli.contracts.job import Preset
+from dreamactor_cli.contracts.signals import U8, ControlStream, Reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderSettings:
+    """What a renderer needs to know beside reference and controls.
+
+    Attributes:
+        width, height: of the frames that are asked for, px.
+        alpha: yield RGBA with straight alpha and no background.
+    """
+
+    width: int
+    height: int
+    preset: Preset
+    seed: int = 0
+    device: str = "cpu"
+    alpha: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RendererSpec:
+    """What a renderer is and needs.
+
+    Attributes:
+        needs: signals of the driver that must be extracted.
+        reference_needs: signals of the reference.
+        size_multiple: width and height must be multiples of it.
+    """
+
+    name: str
+    version: str
+    needs: tuple[str, ...]
+    reference_needs: tuple[str, ...]
+    size_multiple: int = 1
+
+
+class Renderer(Protocol):
+    """Draws frames from a reference and controls in the reference's space. Opens no file."""
+
+    spec: RendererSpec
+
+    def render(self, reference: Reference, controls: ControlStream, settings: RenderSettings) -> Iterator[U8]:
+        """Yield frames (t, H, W, 3), or (t, H, W, 4) with ``settings.alpha``, `controls.num_frames` in all."""
+
+    def close(self) -> None:
+        """Give back memory and devices."""
