@@ -22,14 +22,16 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from .atomic import replacing
-from .contracts import U8, Appearance, Body, Controls, ControlStream, Face, Hands, Head, Signal, Space
+from .contracts import U8, Appearance, Body, Controls, ControlStream, Face, Hands, Head, Signal, Space, Speech
 from .errors import InputRefused, UnreadableInput, UsageError
 from .matte_file import MatteReader, encode_mattes
 from .tensor_file import CHECKSUM, Array, Layout, TensorFile, TensorWriter
 
 FORMAT = "dreamactor-controls"
 FORMAT_VERSION = "1"
-SIGNALS: Mapping[str, type[Signal]] = {"face": Face, "head": Head, "body": Body, "hands": Hands, "appearance": Appearance}
+SIGNALS: Mapping[str, type[Signal]] = {
+    "face": Face, "head": Head, "body": Body, "hands": Hands, "appearance": Appearance, "speech": Speech,
+}  # fmt: skip
 MATTE = "matte"
 
 MAX_VALUE = 1e7  # px, metres, radians: whatever it is, more than this is damage

@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dreamactor_cli.contracts import BLENDSHAPES, Appearance, Body, Controls, ControlStream, Hands, Reference
+from dreamactor_cli.contracts import (
+    BLENDSHAPES,
+    SPEECH_CHANNELS,
+    Appearance,
+    Body,
+    Controls,
+    ControlStream,
+    Hands,
+    Reference,
+    Speech,
+)
 
 
 def test_a_window_cuts_what_has_frames_and_keeps_the_rest(perform: Callable[..., Controls]) -> None:
@@ -68,6 +78,15 @@ def test_pictures_of_appearance_are_bytes() -> None:
     assert Appearance(mouth=mouth, shading=shading).num_frames == 2
     with pytest.raises(TypeError, match="uint8"):
         Appearance(mouth=mouth.astype(np.float32), shading=shading)
+
+
+def test_speech_has_a_column_a_channel(perform: Callable[..., Controls]) -> None:
+    whole = perform(0.2)
+    columns = np.zeros((whole.num_frames, len(SPEECH_CHANNELS)), np.float32)
+    speech = Speech(articulation=columns, activity=columns[:, 0])
+    assert replace(whole, speech=speech).window(1, 3).speech.num_frames == 2  # type: ignore[union-attr]
+    with pytest.raises(ValueError, match="articulation"):
+        Speech(articulation=columns[:, 1:], activity=columns[:, 0])
 
 
 def test_controls_refuse_signals_of_other_lengths(perform: Callable[..., Controls]) -> None:

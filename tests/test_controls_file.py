@@ -14,7 +14,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from dreamactor_cli.contracts import Appearance, Body, Controls, ControlStream, Face, Hands, Head
+from dreamactor_cli.contracts import Appearance, Body, Controls, ControlStream, Face, Hands, Head, Speech
 from dreamactor_cli.controls_file import StoredControls, is_controls_file, stream_metadata, write_controls, write_signal
 from dreamactor_cli.errors import InputRefused, UnreadableInput, UsageError
 
@@ -27,7 +27,7 @@ META = stream_metadata(
 
 def random_signals(frames: int = T, seed: int = 0) -> dict[str, object]:
     rng = np.random.default_rng(seed)
-    kinds = (("face", Face), ("head", Head), ("body", Body), ("hands", Hands), ("appearance", Appearance))
+    kinds = (("face", Face), ("head", Head), ("body", Body), ("hands", Hands), ("appearance", Appearance), ("speech", Speech))
     signals = {}
     for kind, signal in kinds:
         arrays = {}
@@ -73,7 +73,7 @@ def test_round_trip_of_every_signal(portable: Path) -> None:
     stored = StoredControls.read(portable)
     assert isinstance(stored, ControlStream)
     assert (stored.num_frames, stored.fps, stored.width, stored.height) == (T, Fraction(30000, 1001), 320, 240)
-    assert stored.signals == ("face", "head", "body", "hands", "appearance")
+    assert stored.signals == ("face", "head", "body", "hands", "appearance", "speech")
     assert_same(stored.window(0, T), clip())
     assert_same(stored.window(5, 9), clip().window(5, 9))
 
@@ -137,7 +137,7 @@ def test_no_folder_no_signals_not_finite(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["face", "head", "body", "hands", "appearance"])
+@pytest.mark.parametrize("kind", ["face", "head", "body", "hands", "appearance", "speech"])
 def test_parts_are_joined(tmp_path: Path, kind: str) -> None:
     signal = random_signals()[kind]
     bounds = [(0, 16), (16, 17), (17, T)]
@@ -201,7 +201,7 @@ def test_one_file_a_signal(tmp_path: Path) -> None:
     window = stored.window(3, 5)
     assert window.extractor_versions == dict.fromkeys(signals, "3")
     np.testing.assert_array_equal(window.body.score, signals["body"].score[3:5])
-    few = stored.only("head", "body", "speech")
+    few = stored.only("head", "body", "matte")
     assert few.signals == ("head", "body")
     assert few.window(0, 2).signals().keys() == {"head", "body"}
 

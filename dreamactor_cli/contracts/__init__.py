@@ -18,6 +18,7 @@ from dreamactor_cli.contracts.rendering import Renderer as Renderer
 from dreamactor_cli.contracts.rendering import RendererSpec as RendererSpec
 from dreamactor_cli.contracts.rendering import RenderSettings as RenderSettings
 from dreamactor_cli.contracts.signals import F32 as F32
+from dreamactor_cli.contracts.signals import SPEECH_CHANNELS as SPEECH_CHANNELS
 from dreamactor_cli.contracts.signals import U8 as U8
 from dreamactor_cli.contracts.signals import Appearance as Appearance
 from dreamactor_cli.contracts.signals import Body as Body
@@ -29,3 +30,4 @@ from dreamactor_cli.contracts.signals import Head as Head
 from dreamactor_cli.contracts.signals import Reference as Reference
 from dreamactor_cli.contracts.signals import Signal as Signal
 from dreamactor_cli.contracts.signals import Space as Space
+from dreamactor_cli.contracts.signals import Speech as Speech

@@ -161,6 +161,25 @@ class Appearance(Signal):
     DTYPES = {"mouth": np.uint8, "shading": np.uint8}  # noqa: RUF012
 
 
+# Columns of `Speech.articulation`: opening of the lips, drop of the jaw, width of the mouth, rounding, pressing the lips
+# together, raising the upper lip, lower lip to the teeth, tongue to the teeth, teeth that show.
+SPEECH_CHANNELS = ("aperture", "jaw", "width", "rounding", "closure", "upper_lip", "lip_tuck", "tongue", "teeth")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speech(Signal):
+    """What the mouth does, heard in sound.
+
+    Attributes:
+        articulation: (T, 9), 0..1 but for the width, which is -1 (pursed) to 1 (spread); columns `SPEECH_CHANNELS`.
+        activity: (T,), 0..1, how much of the sound is speech.
+    """
+
+    articulation: F32
+    activity: F32
+    SHAPES = {"articulation": ("T", 9), "activity": ("T",)}  # noqa: RUF012
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
     """Control signals of one clip, or of a window of it. All signals have the same T."""
@@ -175,6 +194,7 @@ class Controls:
     body: Body | None = None
     hands: Hands | None = None
     appearance: Appearance | None = None
+    speech: Speech | None = None
     source_sha256: str = ""
     extractor_versions: Mapping[str, str] = field(default_factory=dict)
 
