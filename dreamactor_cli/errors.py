@@ -11,12 +11,14 @@
     |   +-- UnsafeInput           4   larger than the limits, or a path outside its folder
     |   +-- NoPersonFound         4   nobody to animate, or nobody to follow
     |   +-- NoStream              4   the video or audio stream that is needed is not in the file
+    |   +-- Tampered              4   the file is not what its provenance says
     +-- ResourceExhausted         5   retry with more, or ask for less
     |   +-- OutOfMemory           5
     |   +-- DiskFull              5
     +-- JobFailed                 1   the work itself went wrong
     |   +-- WorkerLost            1   a worker process died (retryable)
     |   +-- JobTimeout            1   a worker hung past its time (retryable)
+    +-- NoProvenance              1   nothing says where a file comes from
     +-- Stopped             130/143   SIGINT or SIGTERM
 
 Every error says what was wrong with which file (``message``) and what to do next (``hint``). The last line that a user
@@ -62,9 +64,20 @@ class UsageError(DreamActorError):
 
 
 class ManifestError(UsageError):
-    """A manifest row cannot be used."""
+    """Rows of a manifest cannot be used.
+
+    Args:
+        problems: all that is wrong with it, like ``"line 3, column fps: 'x' is not a frame rate; ..."``.
+    """
 
     code = "manifest"
+
+    def __init__(self, message: str, hint: str = "", problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint)
+        self.problems = problems
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.message, self.hint, self.problems)
 
 
 class MissingRequirement(DreamActorError):
@@ -105,6 +118,12 @@ class NoStream(InputRefused):
     code = "no-stream"
 
 
+class Tampered(InputRefused):
+    """A file is not what its sidecar, its container or its signature says."""
+
+    code = "tampered"
+
+
 class ResourceExhausted(DreamActorError):
     """Retry with more, or ask for less."""
 
@@ -141,6 +160,12 @@ class JobTimeout(JobFailed):
 
     code = "timeout"
     retryable = True
+
+
+class NoProvenance(DreamActorError):
+    """Nothing says where a file comes from."""
+
+    code = "no-provenance"
 
 
 class Stopped(DreamActorError):
