@@ -19,29 +19,36 @@ MAX_FUNCTION_LINES = 70
 
 # Packages that cost more than a moment to import.
 HEAVY = {
-    "torch", "diffusers", "transformers", "accelerate", "peft", "mediapipe", "librosa", "whisper", "ray", "decord", "av",
+    "torch", "diffusers", "transformers", "accelerate", "peft", "mediapipe", "librosa", "whisper", "ray", "pebble", "decord", "av",
     "numba", "scipy", "skimage", "cv2", "matplotlib", "pydantic", "PIL", "ffmpeg", "imageio_ffmpeg",
+    "c2pa", "cryptography", "jinja2",
 }  # fmt: skip
 
 # Who may import which packages of ours. A file belongs to the first layer whose name its module starts with.
 BASE = ("contracts", "arkit", "errors", "head_space", "person_space", "resources", "nearest", "atomic")
-PIPELINE = ("driving", "reference", "compose", "sidecar")  # what it is made of
+PIPELINE = ("driving", "reference", "compose", "sidecar", "provenance", "kept")  # what it is made of
 LAYERS: dict[str, tuple[str, ...]] = {
     "app": ("commands", "console", "endings", *BASE),
     "__main__": ("app",),
     "commands": (
         "commands", "console", "endings", "executors", "pipeline", "presets", "manifest", "controls",
-        "controls_file", "controls_export", "cache", "media", "motion", "renderers", "environment", "preview", *BASE,
+        "controls_file", "controls_export", "cache", "media", "motion", "renderers", "environment", "preview", "provenance",
+        "evaluation", *BASE,
     ),
     "api": (
         "executors", "pipeline", "presets", "cache", "controls", "controls_file", "controls_export", "media", "motion", *BASE,
     ),
-    "executors": ("executors", "pipeline", "cache", "media", *BASE),
+    "executors": ("executors", "pipeline", "kept", "reference", "endings", "evaluation", "controls", "cache", "media", *BASE),
     "pipeline": (*PIPELINE, "retarget", "renderers", "media", "cache", *BASE),
     "driving": ("controls", "controls_file", "media", "cache", "motion", *BASE),
     "reference": ("controls", "controls_file", "media", "cache", "retarget", *BASE),
     "compose": ("driving", "media", *BASE),
     "sidecar": ("driving", "media", *BASE),
+    "kept": ("reference", "renderers", "cache", *BASE),
+    "provenance": ("sidecar", "credentials", "media", *BASE),
+    "credentials": BASE,
+    "evaluation": ("evaluation", "driving", "sidecar", "controls", "cache", "media", *BASE),
+    "report": ("report", "sidecar", "media", *BASE),
     "preview": ("media", *BASE),
     "environment": ("cache", *BASE),
     "presets": ("renderers", *BASE),
@@ -51,6 +58,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "motion_layers": BASE,
     "renderers": ("renderers", *BASE),
     "retarget": ("retarget", "controls.blendshapes", *BASE),
+    "models": ("models", *BASE),
+    "training": ("training", "models", "media", *BASE),
     "controls.extract": ("controls", "controls_file", "cache", "media", *BASE),
     "controls": ("controls", *BASE),
     "controls_export": ("controls_file", *BASE),
@@ -66,8 +75,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
 # Only these packages may know a library, wherever in a file it is imported.
 OWNERS = {
     "ffmpeg": ("media",), "imageio_ffmpeg": ("media", "environment"), "decord": ("media",), "av": ("media",),
-    "PIL": ("media",), "mediapipe": ("controls",), "torch": ("models", "renderers.diffusion", "environment"),
-    "typer": ("app", "commands", "endings"),
+    "PIL": ("media",), "mediapipe": ("controls",), "torch": ("models", "training", "renderers.diffusion", "environment"),
+    "typer": ("app", "commands", "endings"), "c2pa": ("credentials",), "cryptography": ("credentials",), "jinja2": ("report",),
 }  # fmt: skip
 
 

@@ -16,7 +16,10 @@ class RenderSettings:
 
     Attributes:
         width, height: of the frames that are asked for, px.
+        device: ``"cpu"`` or ``"cuda"``; of several devices a worker sees its own only.
         alpha: yield RGBA with straight alpha and no background.
+        threads: that may draw at a time; None is one a core. No pixel depends on it.
+        memory: how often memory ran out on this job before; each time, take half as much where that changes no pixel.
     """
 
     width: int
@@ -25,6 +28,8 @@ class RenderSettings:
     seed: int = 0
     device: str = "cpu"
     alpha: bool = False
+    threads: int | None = None
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

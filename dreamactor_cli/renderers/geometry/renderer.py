@@ -167,14 +167,15 @@ class GeometryRenderer:
         preset = settings.preset
         actor = Actor(reference, driver_mouth=preset.mouth == "driver", relight=preset.relight)
         cv2.setNumThreads(1)  # the frames are what is parallel
+        threads = max((settings.threads or self.threads) >> settings.memory, 1)
         waiting: deque[Future[U8]] = deque()
-        with threadpool_limits(1), ThreadPoolExecutor(self.threads, thread_name_prefix="geometry") as pool:
+        with threadpool_limits(1), ThreadPoolExecutor(threads, thread_name_prefix="geometry") as pool:
             try:
                 for start in range(0, controls.num_frames, WINDOW):
                     window = controls.window(start, start + WINDOW)
                     for index in range(window.num_frames):
                         waiting.append(pool.submit(actor.draw, window, index, settings.alpha))
-                        if len(waiting) > 2 * self.threads:
+                        if len(waiting) > 2 * threads:
                             yield waiting.popleft().result()[None]
                 while waiting:
                     yield waiting.popleft().result()[None]
