@@ -1,0 +1,147 @@
+"""The network that hears what a mouth does: log-mel at 100 Hz to articulation and visemes at 50 Hz.
+
+A non-causal temporal convolution network (Bai et al. 2018) of gated residual blocks. Every layer looks at a fixed number of
+neighbours and every normalisation at one frame, so that the answer for a window with `REACH` frames around it is the answer
+for the whole sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from dreamactor_cli.contracts import SPEECH_CHANNELS
+
+F32 = NDArray[np.float32]
+
+MOTION_RATE = 50  # Hz
+STRIDE = 2  # mel frames to a motion frame
+NUM_CHANNELS = len(SPEECH_CHANNELS)
+# Classes of sounds that look alike: silence, then consonants, then vowels by the shape of the lips.
+VISEMES = (
+    "silence", "p", "f", "th", "t", "s", "sh", "r", "k", "j", "w", "a", "e", "o", "i", "u", "schwa",
+)  # fmt: skip
+
+_DILATIONS = (1, 2, 4, 8, 1, 2, 4, 8)
+_STEM, _KERNEL = 5, 3
+RANGES = np.array([(-1.0 if name == "width" else 0.0, 1.0) for name in SPEECH_CHANNELS], np.float32)  # (9, 2)
+
+
+class _FrameNorm(nn.Module):
+    """Layer normalisation of every frame of (B, C, T) on its own."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        variance, mean = torch.var_mean(x, 1, correction=0, keepdim=True)
+        return (x - mean) * torch.rsqrt(variance + 1e-5) * self.weight[:, None] + self.bias[:, None]
+
+
+class _Block(nn.Module):
+    """Norm, dilated convolution, gate, and back onto the residual stream."""
+
+    def __init__(self, channels: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = _FrameNorm(channels)
+        self.time = nn.Conv1d(channels, channels, _KERNEL, padding=dilation * (_KERNEL // 2), dilation=dilation)
+        self.gate = nn.Conv1d(channels, 2 * channels, 1)
+        self.out = nn.Conv1d(channels, channels, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        gated = functional.glu(self.gate(functional.silu(self.time(self.norm(x)))), 1)
+        return x + self.dropout(self.out(gated))
+
+
+class SpeechMotion(nn.Module):
+    """Log-mel to articulation.
+
+    Args:
+        channels: width of the residual stream.
+        dilations: one block for each.
+        dropout: in training.
+    """
+
+    def __init__(self, channels: int = 96, dilations: Sequence[int] = _DILATIONS, dropout: float = 0.05) -> None:
+        super().__init__()
+        self.channels, self.dilations = channels, tuple(dilations)
+        self.stem = nn.Conv1d(64, channels, _STEM, stride=STRIDE, padding=_STEM // 2)
+        self.blocks = nn.ModuleList([_Block(channels, dilation, dropout) for dilation in self.dilations])
+        self.norm = _FrameNorm(channels)
+        self.articulation = nn.Conv1d(channels, NUM_CHANNELS, 1)
+        self.visemes = nn.Conv1d(channels, len(VISEMES), 1)
+
+    @property
+    def reach(self) -> int:
+        """Mel frames on either side of ``STRIDE * t`` that the motion frame t depends on; even."""
+        reach = _STEM // 2 + STRIDE * sum(self.dilations) * (_KERNEL // 2)
+        return reach + reach % 2
+
+    def forward(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Hear.
+
+        Args:
+            mel: (B, T, 64), of `speech_features.normalise`.
+
+        Returns:
+            Articulation (B, ceil(T / 2), 9), columns `contracts.SPEECH_CHANNELS`, not yet held to its `RANGES`; logits of
+            `VISEMES`, (B, ceil(T / 2), 17).
+        """
+        x = self.stem(mel.transpose(1, 2))
+        for block in self.blocks:
+            x = block(x)
+        x = functional.silu(self.norm(x))
+        return self.articulation(x).transpose(1, 2), self.visemes(x).transpose(1, 2)
+
+
+class MotionStream:
+    """The network over a sound that comes in blocks; what comes out does not depend on the blocks.
+
+    Args:
+        model: in evaluation mode.
+    """
+
+    def __init__(self, model: SpeechMotion) -> None:
+        self._model = model
+        self._mel: F32 = np.empty((0, 64), np.float32)
+        self._start = 0  # mel frame that the buffer begins with; even
+        self._done = 0  # motion frames that were handed out
+
+    def push(self, mel: F32) -> tuple[F32, F32]:
+        """The motion frames that are certain with these mel frames.
+
+        Args:
+            mel: (n, 64), normalised, the next of the clip.
+
+        Returns:
+            Articulation (m, 9) within `RANGES`, and probabilities of `VISEMES`, (m, 17), at `MOTION_RATE`.
+        """
+        self._mel = np.concatenate([self._mel, mel])
+        certain = (self._start + len(self._mel) - self._model.reach - 1) // STRIDE + 1
+        return self._take(max(certain, self._done))
+
+    def finish(self) -> tuple[F32, F32]:
+        """The motion frames that are left; of T mel frames there are ``ceil(T / 2)`` in all."""
+        return self._take(-(-(self._start + len(self._mel)) // STRIDE))
+
+    def _take(self, stop: int) -> tuple[F32, F32]:
+        if stop <= self._done:
+            return np.empty((0, NUM_CHANNELS), np.float32), np.empty((0, len(VISEMES)), np.float32)
+        first = self._start // STRIDE
+        with torch.inference_mode():
+            articulation, logits = self._model(torch.from_numpy(self._mel)[None])
+            kept = slice(self._done - first, stop - first)
+            moved = np.clip(articulation[0, kept].numpy(), RANGES[:, 0], RANGES[:, 1])
+            visemes = logits[0, kept].softmax(-1).numpy()
+        self._done = stop
+        start = max(0, STRIDE * stop - self._model.reach)
+        self._mel, self._start = self._mel[start - self._start :], start
+        return moved, visemes
