@@ -117,6 +117,10 @@ class Cache:
                 return entry.path
         return None
 
+    def has(self, key: str) -> bool:
+        """Whether there is an entry, without a look at its bytes: for plans, which `get` may yet correct."""
+        return any(entry.key == key for entry in self._entries(self._shard(key)))
+
     def put(self, key: str, write: Callable[[Path], None]) -> Path:
         """Make an entry.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 from dreamactor_cli.cache import Cache
@@ -40,11 +41,17 @@ def driving_sha256(driving: str) -> str:
     """What identifies a driver: the hash of its file, or of the built-in motion's values."""
     if not driving.startswith(MOTION_PREFIX):
         return sha256_file(Path(driving))
+    name = driving.removeprefix(MOTION_PREFIX)
+    return _motion_sha256(name, sha256_file(Path(name)) if Path(name).is_file() else "")
+
+
+@lru_cache(maxsize=1024)
+def _motion_sha256(name: str, file_sha256: str) -> str:  # noqa: ARG001 - a part of the key
     from hashlib import sha256
 
     from dreamactor_cli.motion import load_motion
 
-    return sha256(load_motion(driving.removeprefix(MOTION_PREFIX)).model_dump_json().encode()).hexdigest()
+    return sha256(load_motion(name).model_dump_json().encode()).hexdigest()
 
 
 def load_driver(

@@ -30,6 +30,7 @@ from dreamactor_cli.media import VideoInfo, probe, read_frames, sha256_file
 
 __all__ = ["Extraction", "extract_controls", "image_controls"]
 
+FACTS = "facts"
 FACTS_VERSION = "1"
 # What a frame costs one core, ms: decides whether starting workers (about 1.5 s) pays; results do not depend on it.
 _COST = {"face": 12, "head": 16, "body": 25, "hands": 50, "matte": 9, "appearance": 14}
@@ -190,16 +191,10 @@ def extract_controls(
     began = time.monotonic()
     path = Path(path)
     names = list(dict.fromkeys(signals))
-    extractors = {name: load_extractor(name) for name in names}
     damaged = len(cache.damaged)
     sha256 = sha256_file_of(path)
-    # A rate of 0 stands for the video's own, which is not known without a look into it.
-    key = partial(
-        cache.signal_key, input_sha256=sha256, window=f"{start}+{'end' if duration is None else duration}", fps=fps or Fraction(0)
-    )
-    asked = {"subject": subject}
-    keys = {name: key(extractor=name, version=e.version, parameters={**e.parameters, **asked}) for name, e in extractors.items()}
-    facts_key = key(extractor="facts", version=FACTS_VERSION, parameters=asked)
+    keys = signal_keys(sha256, names, start=start, duration=duration, fps=fps, subject=subject)
+    facts_key = keys.pop(FACTS)
     facts = _read_facts(cache.get(facts_key), path)
     files = {name: found for name in names if facts is not None and (found := cache.get(keys[name])) is not None}
     missing = [name for name in names if name not in files]
@@ -216,6 +211,39 @@ def extract_controls(
         cache_hits=len(names) - len(missing), warnings=(*facts.info.warnings, *facts.warnings, *told),
         seconds=time.monotonic() - began, scene_cuts=facts.cuts,
     )  # fmt: skip
+
+
+def signal_keys(
+    sha256: str,
+    signals: Sequence[str],
+    *,
+    start: Fraction = Fraction(0),
+    duration: Fraction | None = None,
+    fps: Fraction | None = None,
+    subject: int | None = None,
+) -> dict[str, str]:
+    """Keys in the cache of a clip's signals, and under `FACTS` that of what else is known of it; see `extract_controls`.
+
+    Args:
+        sha256: of the clip's bytes.
+
+    Raises:
+        UsageError: no such signal.
+    """
+    # A rate of 0 stands for the video's own, which is not known without a look into it.
+    key = partial(
+        Cache.signal_key, input_sha256=sha256, window=f"{start}+{'end' if duration is None else duration}", fps=fps or Fraction(0)
+    )
+    asked = {"subject": subject}
+    found = {name: load_extractor(name) for name in signals}
+    keys = {name: key(extractor=name, version=e.version, parameters={**e.parameters, **asked}) for name, e in found.items()}
+    return {**keys, FACTS: key(extractor=FACTS, version=FACTS_VERSION, parameters=asked)}
+
+
+def remembered_info(path: Path, cache: Cache, facts_key: str) -> VideoInfo | None:
+    """What an extraction put into the cache about a clip; None if there was none."""
+    facts = _read_facts(cache.get(facts_key), path)
+    return facts.info if facts is not None else None
 
 
 def sha256_file_of(path: Path) -> str:

@@ -5,22 +5,38 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import time
+from functools import lru_cache
 from pathlib import Path
 
 from dreamactor_cli.errors import UnreadableInput
 
+_SETTLED = 2_000_000_000  # ns; a file may change once more within one tick of the file system's clock
+
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex, read in pieces.
+    """SHA-256 of a file's bytes, in hex, read in pieces; remembered while the file stays as it is.
 
     Raises:
         UnreadableInput: the file cannot be read.
     """
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        status = os.stat(path)
+        if abs(time.time_ns() - status.st_mtime_ns) < _SETTLED:
+            return _digest(path)
+        return _remembered(path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
     except OSError as error:
         raise UnreadableInput(f"{path} cannot be read: {error.strerror}", "check the name and the permissions") from error
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=1 << 15)
+def _remembered(path: Path, version: tuple[int, ...]) -> str:  # noqa: ARG001 - a part of the key
+    return _digest(path)
 
 
 def require_file(path: Path) -> None:
