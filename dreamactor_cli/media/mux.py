@@ -44,6 +44,7 @@ class Sound:
         packet: length of a packet, seconds.
         begin: of the sound, on the file's own clock, seconds.
         zero: of the timeline (see `AudioSource.start`), on the file's own clock, seconds.
+        end: of the sound as the container has it, on the file's own clock, seconds; None if it does not say.
     """
 
     codec: str
@@ -51,6 +52,7 @@ class Sound:
     packet: Fraction
     begin: Fraction
     zero: Fraction
+    end: Fraction | None
 
 
 def sound_of(path: Path) -> Sound:
@@ -69,7 +71,9 @@ def sound_of(path: Path) -> Sound:
         rate = context.sample_rate or 48000
         packet = Fraction(context.frame_size or 1024, rate)
         zero = timeline_of(path).start if main_video(container) is not None else begin
-        return Sound(codec=context.codec.canonical_name, channels=context.channels, packet=packet, begin=begin, zero=zero)
+        end = begin + stream.duration * stream.time_base if stream.duration and stream.time_base else None
+        name = context.codec.canonical_name
+        return Sound(codec=name, channels=context.channels, packet=packet, begin=begin, zero=zero, end=end)
 
 
 def mux(video: Path, audio: AudioSource, output: Path, *, form: Format, duration: Fraction, metadata: Mapping[str, str]) -> None:
