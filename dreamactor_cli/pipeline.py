@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
 
-from dreamactor_cli import __version__, compose, sidecar
+from dreamactor_cli import compose, provenance, sidecar
 from dreamactor_cli.cache import Cache
 from dreamactor_cli.contracts import U8, Job, Reference, Renderer, RenderResult, RenderSettings
 from dreamactor_cli.driving import Driver, load_driver
@@ -51,7 +51,8 @@ def run_job(job: Job, *, cache: Cache, on_progress: Progress | None = None, work
                 job, signals=signals, cache=cache, workers=workers, on_progress=lambda done, total: tell("extract", done, total)
             )
         with clock("render"):
-            frames, warnings = _render(job, renderer, loaded.reference, driver, tell)
+            frames, warnings = _render(job, renderer, loaded.reference, driver, provenance.container_tags(description), tell)
+        provenance.sign_output(job, description)
     result = RenderResult(
         id=job.id, status="ok", output=job.output, sha256=sidecar.output_sha256(job.output), frames=frames,
         seconds=clock.seconds, cache_hits=loaded.cache_hits + driver.cache_hits,
@@ -82,6 +83,7 @@ def _check_output(job: Job) -> None:
     """Refuse a form of output that cannot be written now, and not when the work is done."""
     alpha = job.preset.background == "transparent" and not job.side_by_side
     VideoWriter(job.output, width=1, height=1, fps=Fraction(1), crf=job.preset.crf, alpha=alpha)
+    provenance.check_credentials(job)
 
 
 def _needed_signals(job: Job, renderer: Renderer) -> tuple[str, ...]:
@@ -90,7 +92,9 @@ def _needed_signals(job: Job, renderer: Renderer) -> tuple[str, ...]:
     return (*renderer.spec.needs, "appearance") if wants_pixels else renderer.spec.needs
 
 
-def _render(job: Job, renderer: Renderer, reference: Reference, driver: Driver, tell: Progress) -> tuple[int, tuple[str, ...]]:
+def _render(
+    job: Job, renderer: Renderer, reference: Reference, driver: Driver, metadata: Mapping[str, str], tell: Progress
+) -> tuple[int, tuple[str, ...]]:
     """Draw and encode all frames; how many there were, and what the encoder has to say."""
     height, width = reference.images.shape[1:3]
     preset = job.preset
@@ -103,7 +107,7 @@ def _render(job: Job, renderer: Renderer, reference: Reference, driver: Driver, 
     first = next(frames)
     writer = VideoWriter(
         job.output, width=first.shape[1], height=first.shape[0], fps=fps, crf=preset.crf, alpha=first.shape[2] == 4,
-        audio=_sound(driver), metadata=_metadata(job), overwrite=True,
+        audio=_sound(driver), metadata=metadata, overwrite=True,
     )  # fmt: skip
     with closing(frames), writer:
         writer.write(first)
@@ -137,14 +141,6 @@ def _sound(driver: Driver) -> AudioSource | None:
         return None
     start = Fraction(driver.first_frame) / driver.video.fps
     return AudioSource(driver.video.path, start=start, duration=driver.controls.num_frames / driver.controls.fps)
-
-
-def _metadata(job: Job) -> dict[str, str]:
-    """What the container says of itself."""
-    driver = (job.driving or "").rpartition("/")[2]
-    return {
-        "comment": f"Synthetic video, made by dreamactor {__version__} from {job.references[0].name} and {driver}",
-    }
 
 
 def _unheard(job: Job, driver: Driver) -> tuple[str, ...]:

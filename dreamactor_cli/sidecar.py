@@ -12,6 +12,7 @@ from typing import Any
 from dreamactor_cli import __version__
 from dreamactor_cli.atomic import replacing
 from dreamactor_cli.contracts import Job, RendererSpec, RenderResult
+from dreamactor_cli.credentials import SOURCE_TYPES
 from dreamactor_cli.driving import driving_sha256
 from dreamactor_cli.media import sha256_file
 
@@ -27,6 +28,7 @@ def describe(job: Job, spec: RendererSpec) -> dict[str, Any]:
     """Everything that the output's bytes depend on: inputs by hash, parameters, seed, versions."""
     preset = {name: value for name, value in asdict(job.preset).items() if name not in ("name", "background")}
     background = Path(job.preset.background)
+    signed = {"credentials": sha256_file(job.credentials)} if job.credentials else {}
     return {
         "dreamactor": __version__,
         "renderer": f"{spec.name} {spec.version}",
@@ -40,12 +42,27 @@ def describe(job: Job, spec: RendererSpec) -> dict[str, Any]:
         "window": [str(job.start), str(job.duration) if job.duration is not None else ""],
         "subject": job.subject,
         "side_by_side": job.side_by_side,
+        **signed,
     }
 
 
 def fingerprint(description: Mapping[str, Any]) -> str:
     """Hash of a description, 64 hex digits."""
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
+
+
+def source_type(description: Mapping[str, Any]) -> str:
+    """IPTC digital source type of what was made, a URL.
+
+    The geometry renderer's pixels come from a captured picture, but trained networks measured the motion that they follow,
+    drawn parts are added, and the person seems to do what nobody filmed: ``compositeWithTrainedAlgorithmicMedia``.
+    (``algorithmicallyEnhanced`` is for changes that leave the content as it was; ``compositeSynthetic`` would hide from
+    sites that label such videos that a trained algorithm had a part.) A diffusion renderer makes every pixel:
+    ``trainedAlgorithmicMedia``, unless the picture and the driver stand beside the result.
+    """
+    drawn = str(description.get("renderer", "")).partition(" ")[0] == "geometry"
+    composite = drawn or description.get("side_by_side", False)
+    return SOURCE_TYPES + ("compositeWithTrainedAlgorithmicMedia" if composite else "trainedAlgorithmicMedia")
 
 
 def output_sha256(output: Path) -> str:
@@ -84,6 +101,7 @@ def write_sidecar(job: Job, description: Mapping[str, Any], result: RenderResult
     record = {
         "format": FORMAT,
         "synthetic": "This video was made by dreamactor from a still picture; it does not show what a camera saw.",
+        "digital_source_type": source_type(description),
         "fingerprint": fingerprint(description),
         "output": job.output.name,
         "output_sha256": result.sha256,

@@ -43,7 +43,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "driving": ("controls", "controls_file", "media", "cache", "motion", *BASE),
     "reference": ("controls", "controls_file", "media", "cache", "retarget", *BASE),
     "compose": ("driving", "media", *BASE),
-    "sidecar": ("driving", "media", *BASE),
+    "sidecar": ("driving", "credentials", "media", *BASE),
     "kept": ("reference", "renderers", "cache", *BASE),
     "provenance": ("sidecar", "credentials", "media", *BASE),
     "credentials": BASE,

@@ -43,6 +43,8 @@ def animate(
     device: o.Device = "auto",
     workers: o.Workers = None,
     overwrite: o.Overwrite = False,
+    credentials: o.Credentials = None,
+    key: o.Key = None,
 ) -> None:
     """Animate a picture of a person by the motion of a video."""
     from dreamactor_cli.contracts import Job
@@ -68,6 +70,8 @@ def animate(
         subject=subject,
         side_by_side=side_by_side,
         overwrite=overwrite,
+        credentials=credentials,
+        key=key,
     )
     run(context.obj, job, workers=workers)
 

@@ -85,5 +85,10 @@ Subject = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of whatever is random.")]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="Where to render: auto or cpu.")]
+Credentials = Annotated[
+    Path | None,
+    typer.Option("--credentials", metavar="CERT.pem", help="Sign the result (C2PA) with this certificate and its chain."),
+]
+Key = Annotated[Path | None, typer.Option("--key", metavar="KEY.pem", help="The private key of --credentials.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, metavar="N", help="Processes [default: one a core].")]

@@ -66,6 +66,7 @@ class Job:
         duration: of the driving window, seconds; None is to the end.
         subject: which person of the driver to follow, from the left, counted from 1; None picks the largest and steadiest.
         side_by_side: also show reference and driver.
+        credentials, key: certificate chain and private key (PEM) to sign the output with (C2PA); both or none.
     """
 
     id: str
@@ -81,6 +82,8 @@ class Job:
     subject: int | None = None
     side_by_side: bool = False
     overwrite: bool = False
+    credentials: Path | None = None
+    key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
