@@ -18,8 +18,9 @@
     +-- JobFailed                 1   the work itself went wrong
     |   +-- WorkerLost            1   a worker process died (retryable)
     |   +-- JobTimeout            1   a worker hung past its time (retryable)
+    |   +-- QualityMissed         1   an output is there, but a gate of --qc fail found it wanting
     +-- NoProvenance              1   nothing says where a file comes from
-    +-- Stopped             130/143   SIGINT or SIGTERM
+    +-- Stopped         130/143/140   SIGINT, SIGTERM or SIGUSR2
 
 Every error says what was wrong with which file (``message``) and what to do next (``hint``). The last line that a user
 sees is ``dreamactor: error[CODE]: message, hint``.
@@ -168,8 +169,14 @@ class NoProvenance(DreamActorError):
     code = "no-provenance"
 
 
+class QualityMissed(JobFailed):
+    """An output is there, but a gate found it wanting."""
+
+    code = "quality"
+
+
 class Stopped(DreamActorError):
-    """Stopped by SIGINT (130) or SIGTERM (143).
+    """Stopped by SIGINT (130), SIGTERM (143) or SIGUSR2 (140), by which farms warn.
 
     Args:
         exit_code: 128 plus the number of the signal.

@@ -4,30 +4,51 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
 
 from dreamactor_cli import compose, provenance, sidecar
 from dreamactor_cli.cache import Cache
-from dreamactor_cli.contracts import U8, Job, Reference, Renderer, RenderResult, RenderSettings
+from dreamactor_cli.contracts import U8, Job, Reference, Renderer, RendererSpec, RenderResult, RenderSettings
 from dreamactor_cli.driving import Driver, load_driver
 from dreamactor_cli.errors import UsageError
+from dreamactor_cli.kept import Kept
 from dreamactor_cli.media import AudioSource, VideoWriter
-from dreamactor_cli.reference import load_reference
-from dreamactor_cli.renderers import load_renderer
 from dreamactor_cli.retarget.transfer import RetargetedStream
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
 
-def run_job(job: Job, *, cache: Cache, on_progress: Progress | None = None, workers: int | None = None) -> RenderResult:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a job may use of a machine. No byte of the output depends on it.
+
+    Attributes:
+        device: as in `RenderSettings`.
+        workers: processes for extraction; None is one a core.
+        threads, memory: as in `RenderSettings`.
+        kept: renderer and references of the jobs before; None loads them for this job alone.
+    """
+
+    device: str = "cpu"
+    workers: int | None = None
+    threads: int | None = None
+    memory: int = 0
+    kept: Kept | None = None
+
+
+def run_job(
+    job: Job, *, cache: Cache, on_progress: Progress | None = None, workers: int | None = None, means: Means | None = None
+) -> RenderResult:
     """Render one job.
 
     Args:
         on_progress: called with the stage (``extract`` or ``render``), what is done and the total, in frames.
         workers: processes for extraction; None is one a core.
+        means: in place of ``workers``, all that a worker of a pool is told.
 
     Returns:
         The result; its status is ``skipped`` if the output is already there with this fingerprint.
@@ -36,33 +57,38 @@ def run_job(job: Job, *, cache: Cache, on_progress: Progress | None = None, work
         DreamActorError: whatever went wrong; nothing half-written stays.
     """
     tell = on_progress or (lambda stage, done, total: None)
+    means = means or Means(workers=workers)
     clock = _Clock()
-    with closing(load_renderer(job.preset.renderer)) as renderer:
+    with ExitStack() as stack:
+        kept = means.kept or stack.enter_context(closing(Kept()))
+        renderer = kept.renderer(job.preset.renderer)
         description = sidecar.describe(job, renderer.spec)
-        done = _already_there(job, sidecar.fingerprint(description))
+        done = already_there(job, sidecar.fingerprint(description))
         if done is not None:
             return done
-        _check_output(job)
+        check_output(job)
         with clock("reference"):
-            loaded = load_reference(job.references, size=job.preset.size, cache=cache)
+            loaded = kept.reference(job.references, description["references"], size=job.preset.size, cache=cache)
         with clock("extract"):
-            signals = _needed_signals(job, renderer)
+            signals = needed_signals(job, renderer.spec)
             driver = load_driver(
-                job, signals=signals, cache=cache, workers=workers, on_progress=lambda done, total: tell("extract", done, total)
-            )
+                job, signals=signals, cache=cache, workers=means.workers,
+                on_progress=lambda done, total: tell("extract", done, total),
+            )  # fmt: skip
         with clock("render"):
-            frames, warnings = _render(job, renderer, loaded.reference, driver, provenance.container_tags(description), tell)
+            tags = provenance.container_tags(description)
+            frames, warnings = _render(job, renderer, loaded.reference, driver, tags, tell, means)
         provenance.sign_output(job, description)
     result = RenderResult(
         id=job.id, status="ok", output=job.output, sha256=sidecar.output_sha256(job.output), frames=frames,
-        seconds=clock.seconds, cache_hits=loaded.cache_hits + driver.cache_hits,
+        seconds=clock.seconds, cache_hits=loaded.cache_hits + driver.cache_hits, device=means.device,
         warnings=(*loaded.warnings, *driver.warnings, *_unheard(job, driver), *warnings, *_damage(cache)),
     )  # fmt: skip
     sidecar.write_sidecar(job, description, result)
     return result
 
 
-def _already_there(job: Job, wanted: str) -> RenderResult | None:
+def already_there(job: Job, wanted: str) -> RenderResult | None:
     """The result of an earlier run of this very job; None if there is no output yet.
 
     Raises:
@@ -79,21 +105,21 @@ def _already_there(job: Job, wanted: str) -> RenderResult | None:
     raise UsageError(f"{job.output} is already there", "choose another name with -o, or allow it with --overwrite")
 
 
-def _check_output(job: Job) -> None:
+def check_output(job: Job) -> None:
     """Refuse a form of output that cannot be written now, and not when the work is done."""
     alpha = job.preset.background == "transparent" and not job.side_by_side
     VideoWriter(job.output, width=1, height=1, fps=Fraction(1), crf=job.preset.crf, alpha=alpha)
     provenance.check_credentials(job)
 
 
-def _needed_signals(job: Job, renderer: Renderer) -> tuple[str, ...]:
+def needed_signals(job: Job, spec: RendererSpec) -> tuple[str, ...]:
     """Signals of the driver that this job needs; those that carry the driver's pixels only where they are asked for."""
     wants_pixels = job.preset.mouth == "driver" or job.preset.relight
-    return (*renderer.spec.needs, "appearance") if wants_pixels else renderer.spec.needs
+    return (*spec.needs, "appearance") if wants_pixels else spec.needs
 
 
 def _render(
-    job: Job, renderer: Renderer, reference: Reference, driver: Driver, metadata: Mapping[str, str], tell: Progress
+    job: Job, renderer: Renderer, reference: Reference, driver: Driver, metadata: Mapping[str, str], tell: Progress, means: Means
 ) -> tuple[int, tuple[str, ...]]:
     """Draw and encode all frames; how many there were, and what the encoder has to say."""
     height, width = reference.images.shape[1:3]
@@ -101,7 +127,10 @@ def _render(
     fps = driver.controls.fps if preset.fps == "source" else Fraction(preset.fps)
     controls = RetargetedStream(reference.controls, driver.controls, preset, fps)
     alpha = compose.needs_alpha(preset.background)
-    settings = RenderSettings(width=width, height=height, preset=preset, seed=job.seed, alpha=alpha)
+    settings = RenderSettings(
+        width=width, height=height, preset=preset, seed=job.seed, alpha=alpha, device=means.device, threads=means.threads,
+        memory=means.memory,
+    )  # fmt: skip
     frames = _frames(job, renderer, reference, controls, driver, settings)
     tell("render", 0, controls.num_frames)  # the first frame of the first run waits for kernels to be compiled
     first = next(frames)
