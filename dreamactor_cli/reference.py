@@ -21,6 +21,7 @@ MIN_SIDE = 64  # px; below it no face can be told from noise
 ANALYSIS_VERSION = "1"
 STILL_FPS = Fraction(1)
 SIGNALS = ("face", "head", "body", "matte")
+NEEDED = ("face", "head", "matte")  # of these; a picture may show no body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,18 +69,27 @@ def load_reference(paths: Sequence[Path], *, size: str, cache: Cache) -> LoadedR
     return LoadedReference(reference=_stack(framed), cache_hits=hits, warnings=tuple(warnings))
 
 
-def _analyse(path: Path, image: U8, cache: Cache, warnings: list[str]) -> tuple[Controls, F32, int]:
-    """Signals (T = 1) and matte (1, H, W) of a picture, and how many of them were in the cache."""
-    sha256 = sha256_file(path)
-    keys = {
-        name: cache.signal_key(
+def still_keys(sha256: str) -> dict[str, str]:
+    """Keys in the cache of a picture's signals; without the `NEEDED` ones it is analysed again.
+
+    Args:
+        sha256: of the picture's bytes.
+    """
+    return {
+        name: Cache.signal_key(
             input_sha256=sha256, window="still", fps=STILL_FPS, extractor=name, version=ANALYSIS_VERSION, parameters={}
         )
         for name in SIGNALS
     }
+
+
+def _analyse(path: Path, image: U8, cache: Cache, warnings: list[str]) -> tuple[Controls, F32, int]:
+    """Signals (T = 1) and matte (1, H, W) of a picture, and how many of them were in the cache."""
+    sha256 = sha256_file(path)
+    keys = still_keys(sha256)
     found = {name: cache.get(key) for name, key in keys.items()}
     stored = {name: path for name, path in found.items() if path is not None}
-    if "matte" in stored and {"face", "head"} <= stored.keys():
+    if stored.keys() >= {*NEEDED}:
         controls = StoredControls.open({name: p for name, p in stored.items() if name != "matte"}).window(0, 1)
         return controls, _read_matte(stored["matte"], image), len(stored)
     from dreamactor_cli.controls.extract import image_controls

@@ -4,7 +4,7 @@ from dreamactor_cli.media.audio import SAMPLE_RATE, read_sound
 from dreamactor_cli.media.decode import read_frames
 from dreamactor_cli.media.encode import VideoWriter
 from dreamactor_cli.media.files import sha256_file
-from dreamactor_cli.media.images import LoadedImage, load_image
+from dreamactor_cli.media.images import LoadedImage, image_size, load_image
 from dreamactor_cli.media.mux import AudioSource
 from dreamactor_cli.media.probe import VideoInfo, is_video, probe
 from dreamactor_cli.media.tags import read_tags
@@ -15,6 +15,7 @@ __all__ = [
     "LoadedImage",
     "VideoInfo",
     "VideoWriter",
+    "image_size",
     "is_video",
     "load_image",
     "probe",

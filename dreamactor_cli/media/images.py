@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 MAX_PIXELS = 100_000_000
+_ORIENTATION = 0x0112  # EXIF tag
 NEUTRAL = 128  # grey behind transparent parts: neither the hair nor the shirt of most people
 # Without the formats that run programs (EPS) or that no camera or painter writes.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "JPEG2000", "AVIF", "ICO", "HEIF")
@@ -56,15 +57,26 @@ def load_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> LoadedImage:
     path = Path(path)
     require_file(path)
     with _mapped(path), _opened(path) as picture:
-        width, height = picture.size
-        if width * height > max_pixels:
-            raise UnsafeInput(f"{path} has {width}x{height} pixels", f"scale it below {max_pixels / 1e6:.3g} megapixels")
+        _limit(path, picture, max_pixels)
         said = ["an animation: its first picture is used"] if getattr(picture, "n_frames", 1) > 1 else []
         picture.load()
         rgb, alpha = _straight(_upright(picture, said), said)
     if alpha is None:
         return LoadedImage(rgb=rgb, alpha=None, warnings=tuple(said))
     return LoadedImage(rgb=_flatten(rgb, alpha), alpha=alpha, warnings=tuple(said))
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height in px of a picture, upright, from its header alone.
+
+    Raises:
+        UnreadableInput, UnsafeInput: as `load_image`, as far as a header can tell.
+    """
+    require_file(path)
+    with _mapped(path), _opened(path) as picture:
+        _limit(path, picture, MAX_PIXELS)
+        width, height = picture.size
+        return (height, width) if _lies(picture) else (width, height)
 
 
 @contextmanager
@@ -97,6 +109,20 @@ def _mapped(path: Path) -> Iterator[None]:
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, ... on damaged data
         what = "cut off" if "truncated" in str(error) else f"damaged ({error})"
         raise UnreadableInput(f"{path} is {what}", "copy or download it again") from error
+
+
+def _limit(path: Path, picture: Picture, max_pixels: int) -> None:
+    width, height = picture.size
+    if width * height > max_pixels:
+        raise UnsafeInput(f"{path} has {width}x{height} pixels", f"scale it below {max_pixels / 1e6:.3g} megapixels")
+
+
+def _lies(picture: Picture) -> bool:
+    """Whether EXIF asks for a quarter turn."""
+    try:
+        return picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+    except Exception:  # noqa: BLE001 - as in `_upright`
+        return False
 
 
 def _upright(picture: Picture, said: list[str]) -> Picture:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from dreamactor_cli.errors import UnreadableInput, UnsafeInput
-from dreamactor_cli.media import load_image
+from dreamactor_cli.media import image_size, load_image
 
 SIZE = (64, 48)
 
@@ -54,11 +54,13 @@ def test_exif_orientation_is_honoured(photo, tmp_path, orientation) -> None:
     path = tmp_path / "a.png"
     stored.save(path, exif=exif)
     np.testing.assert_array_equal(load_image(path).rgb, np.asarray(photo))
+    assert image_size(path) == SIZE
 
 
 def test_damaged_exif_is_no_reason_to_refuse(photo, tmp_path) -> None:
     path = tmp_path / "a.jpg"
     photo.save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12")
+    assert image_size(path) == SIZE
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # of PIL's, which are no message for a user
         assert load_image(path).rgb.shape == (48, 64, 3)
@@ -194,8 +196,9 @@ def test_too_many_pixels_are_refused_before_decoding(tmp_path) -> None:
     chunk = len(header[4:]).to_bytes(4, "big") + header + zlib.crc32(header).to_bytes(4, "big")
     path = tmp_path / "bomb.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IEND\xaeB`\x82")
-    with pytest.raises(UnsafeInput, match=r"bomb\.png"):
-        load_image(path)
+    for look in (load_image, image_size):
+        with pytest.raises(UnsafeInput, match=r"bomb\.png"):
+            look(path)
 
 
 def test_the_limit_is_the_callers(photo, tmp_path) -> None:
