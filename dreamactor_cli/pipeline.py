@@ -8,7 +8,6 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
-from pathlib import Path
 
 from dreamactor_cli import compose, provenance, sidecar
 from dreamactor_cli.cache import Cache
@@ -94,8 +93,7 @@ def already_there(job: Job, wanted: str) -> RenderResult | None:
     Raises:
         UsageError: another output is there and may not be overwritten, or the output is an input.
     """
-    inputs = [*job.references, *(Path(name) for name in (job.driving, job.preset.background) if name)]
-    if job.output.resolve() in {path.resolve() for path in inputs}:
+    if job.output.resolve() in {path.resolve() for path in sidecar.input_files(job)}:
         raise UsageError(f"{job.output} is an input of this job", "choose another name with -o")
     exists = job.output.is_file() or bool(sidecar.sequence_files(job.output))
     if not exists or job.overwrite:

@@ -13,7 +13,7 @@ from dreamactor_cli import __version__
 from dreamactor_cli.atomic import replacing
 from dreamactor_cli.contracts import Job, RendererSpec, RenderResult
 from dreamactor_cli.credentials import SOURCE_TYPES
-from dreamactor_cli.driving import driving_sha256
+from dreamactor_cli.driving import MOTION_PREFIX, driving_sha256
 from dreamactor_cli.media import sha256_file
 
 FORMAT = 1
@@ -44,6 +44,14 @@ def describe(job: Job, spec: RendererSpec) -> dict[str, Any]:
         "side_by_side": job.side_by_side,
         **signed,
     }
+
+
+def input_files(job: Job) -> list[Path]:
+    """The files that the output's bytes depend on."""
+    driving = [] if job.driving is None or job.driving.startswith(MOTION_PREFIX) else [Path(job.driving)]
+    background = Path(job.preset.background)
+    others = (job.audio, background if background.is_file() else None, job.credentials)
+    return [*job.references, *driving, *(path for path in others if path is not None)]
 
 
 def fingerprint(description: Mapping[str, Any]) -> str:
@@ -82,8 +90,10 @@ def sequence_files(output: Path) -> list[Path]:
     """The pictures of a PNG sequence, in order."""
     if output.is_dir():
         return sorted(output.glob("*.png"))
-    prefix = output.name.partition("%")[0]
-    return sorted(p for p in output.parent.glob("*.png") if "%" in output.name and p.name.startswith(prefix))
+    prefix, percent, _ = output.name.partition("%")
+    if not percent:  # listing a folder of ten thousand results for each of them takes minutes
+        return []
+    return sorted(p for p in output.parent.glob("*.png") if p.name.startswith(prefix))
 
 
 def is_done(output: Path, wanted: str) -> bool:
@@ -94,6 +104,15 @@ def is_done(output: Path, wanted: str) -> bool:
         return bool(same and record["output_sha256"] == output_sha256(output))
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def is_whole(output: Path) -> bool:
+    """Whether the output is there and is the one that its sidecar tells of, whatever it was made from."""
+    try:
+        whole = json.loads(sidecar_path(output).read_text("utf-8"))["output_sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(whole and whole == output_sha256(output))
 
 
 def write_sidecar(job: Job, description: Mapping[str, Any], result: RenderResult) -> None:

@@ -33,8 +33,21 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "commands": (
         "commands", "console", "endings", "executors", "pipeline", "presets", "manifest", "controls",
         "controls_file", "controls_export", "cache", "media", "motion", "renderers", "environment", "preview", "provenance",
-        "evaluation", *BASE,
+        "evaluation", "plan", "plan_view", "emit", *BASE,
     ),
+    "manifest": (
+        "manifest_columns", "manifest_rows", "presets", "motion", "driving", "job_options", "media", *BASE,
+    ),
+    "manifest_columns": ("presets", "job_options", *BASE),
+    "manifest_rows": BASE,
+    "job_options": BASE,
+    "plan": (
+        "executors.settings", "executors.worker", "pipeline", "driving", "reference", "sidecar", "rates", "controls",
+        "controls_file", "renderers", "retarget", "media", "cache", *BASE,
+    ),
+    "plan_view": ("plan", "console", *BASE),
+    "rates": BASE,
+    "emit": ("emit", *BASE),
     "api": (
         "executors", "pipeline", "presets", "cache", "controls", "controls_file", "controls_export", "media", "motion", *BASE,
     ),
@@ -47,7 +60,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "kept": ("reference", "renderers", "cache", *BASE),
     "provenance": ("sidecar", "credentials", "media", *BASE),
     "credentials": BASE,
-    "evaluation": ("evaluation", "driving", "sidecar", "controls", "cache", "media", *BASE),
+    "evaluation": ("evaluation", "driving", "sidecar", "controls", "retarget", "cache", "media", *BASE),
     "report": ("report", "sidecar", "media", *BASE),
     "preview": ("media", *BASE),
     "environment": ("cache", *BASE),

@@ -1,0 +1,336 @@
+"""What a run is going to do, found out before it begins: what is done, refused or to be extracted, and how long it may take.
+
+Every unique file is hashed once, and only the inputs of jobs that are still to be done are looked into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+from dreamactor_cli import sidecar
+from dreamactor_cli.cache import Cache
+from dreamactor_cli.contracts import Job, JobError, RendererSpec, RenderResult
+from dreamactor_cli.controls.extract import FACTS, Window, remembered_info, signal_keys
+from dreamactor_cli.controls_file import is_controls_file
+from dreamactor_cli.driving import MOTION_PREFIX, load_driver
+from dreamactor_cli.errors import DreamActorError
+from dreamactor_cli.executors.settings import cores
+from dreamactor_cli.executors.worker import failure_of
+from dreamactor_cli.media import image_size, probe, sha256_file
+from dreamactor_cli.pipeline import already_there, check_output, needed_signals
+from dreamactor_cli.rates import Learnt, Rates, learn, load_rates
+from dreamactor_cli.reference import NEEDED, still_keys
+from dreamactor_cli.renderers import load_renderer
+from dreamactor_cli.retarget.framing import framed_size
+
+State = Literal["todo", "done", "refused"]
+Kind = Literal["clip", "picture", "sound"]
+OnProgress = Callable[[int, int], None]
+
+_MEGA = 1e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedJob:
+    """A job and what is known of it before it runs.
+
+    Attributes:
+        fingerprint, description: see `sidecar`; empty if they could not be made.
+        error: why it is refused; running it would fail in the same way.
+        frames: of the output; 0 is unknown, as it is of what is done.
+        width, height: of the output, px; 0 is unknown.
+    """
+
+    job: Job
+    fingerprint: str = ""
+    description: Mapping[str, Any] = field(default_factory=dict)
+    state: State = "todo"
+    error: JobError | None = None
+    frames: int = 0
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """One unique input of the jobs that are to be done, however many of them share it.
+
+    Attributes:
+        signals: of a clip or a sound; empty for a picture, of which the same are always measured.
+        start, duration, subject: of a clip, as in `contracts.Job`.
+        frames: of the window; 1 for a picture.
+        cached: all that is wanted is in the cache.
+    """
+
+    path: Path
+    kind: Kind = "clip"
+    signals: tuple[str, ...] = ()
+    start: Fraction = Fraction(0)
+    duration: Fraction | None = None
+    subject: int | None = None
+    frames: int = 0
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run is going to do.
+
+    Attributes:
+        jobs: in the order of the manifest.
+        extractions: unique inputs of the jobs that are to be done.
+        workers: that share the work.
+        seconds, bytes: time and disk that it will take, estimated from earlier runs.
+    """
+
+    jobs: tuple[PlannedJob, ...]
+    extractions: tuple[Extraction, ...]
+    workers: int
+    seconds: float
+    bytes: int
+
+    def count(self, state: State) -> int:
+        """Jobs in a state."""
+        return sum(planned.state == state for planned in self.jobs)
+
+
+def make_plan(jobs: Sequence[Job], *, cache: Cache, workers: int, on_progress: OnProgress | None = None) -> Plan:
+    """Find out what is to be done; nothing is written.
+
+    Args:
+        workers: that will share the work.
+        on_progress: is told how many unique inputs and jobs have been looked at, and of how many.
+    """
+    inputs = list(dict.fromkeys(path for job in jobs for path in sidecar.input_files(job)))
+    tell = _Counter(on_progress, len(inputs) + 2 * len(jobs))
+    specs = _specs(jobs)
+    with ThreadPoolExecutor(min(2 * cores(), 16)) as pool:
+        for _ in pool.map(_hash, inputs):
+            tell()
+        checks: dict[tuple[object, ...], DreamActorError | None] = {}
+        states = tell.each(pool.map(lambda job: _state(job, specs[job.preset.renderer], checks), jobs))
+        sources = _Sources(cache, specs)
+        sources.look(pool, [planned.job for planned in states if planned.state == "todo"])
+        planned = tuple(tell.each(sources.sized(planned) for planned in states))
+    extractions = tuple(sources.needed_by(planned))
+    seconds, size = _estimate(planned, extractions, load_rates(cache.root), max(workers, 1))
+    return Plan(jobs=planned, extractions=extractions, workers=workers, seconds=seconds, bytes=size)
+
+
+def record_rates(
+    cache: Cache, *, rendered: Iterable[tuple[PlannedJob, RenderResult]], extracted: Iterable[tuple[Extraction, float]] = ()
+) -> None:
+    """Learn from a run how long things take, for the estimates of the next one.
+
+    Args:
+        rendered: jobs with their results; only those count that were rendered now.
+        extracted: inputs with the seconds that one worker took; only those count that were not in the cache.
+    """
+    learnt = [
+        Learnt(f"extract {extraction.kind}", extraction.frames, seconds)
+        for extraction, seconds in extracted
+        if not extraction.cached
+    ]
+    for planned, result in rendered:
+        if result.status != "ok" or not result.frames:
+            continue
+        pixels = result.frames * planned.width * planned.height / _MEGA
+        rendering = result.seconds.get("render", 0.0)
+        learnt += [
+            Learnt(f"render {planned.job.preset.renderer}", pixels, rendering),
+            Learnt("job", 1, sum(result.seconds.values()) - rendering - result.seconds.get("extract", 0.0)),
+            Learnt(f"output {planned.job.output.suffix}", pixels, _size(planned.job.output)),
+        ]
+    learn(cache.root, learnt)
+
+
+class _Counter:
+    """Tells progress, one by one."""
+
+    def __init__(self, on_progress: OnProgress | None, total: int) -> None:
+        self._on_progress, self._total, self._done = on_progress, total, 0
+
+    def __call__(self) -> None:
+        self._done += 1
+        if self._on_progress is not None:
+            self._on_progress(self._done, self._total)
+
+    def each(self, planned: Iterable[PlannedJob]) -> list[PlannedJob]:
+        """All of them; each is told when it is there."""
+        out = []
+        for one in planned:
+            out.append(one)
+            self()
+        return out
+
+
+def _specs(jobs: Sequence[Job]) -> dict[str, RendererSpec | DreamActorError]:
+    """What each renderer needs, or why it cannot be had."""
+    specs: dict[str, RendererSpec | DreamActorError] = {}
+    for name in dict.fromkeys(job.preset.renderer for job in jobs):
+        try:
+            renderer = load_renderer(name)
+            specs[name] = renderer.spec
+            renderer.close()
+        except DreamActorError as error:
+            specs[name] = error
+    return specs
+
+
+def _hash(path: Path) -> None:
+    """Bring a file's hash to where it is remembered; what is wrong with the file is said for each of its jobs."""
+    with suppress(DreamActorError):
+        sha256_file(path)
+
+
+def _state(
+    job: Job, spec: RendererSpec | DreamActorError, checks: dict[tuple[object, ...], DreamActorError | None]
+) -> PlannedJob:
+    """Whether a job is done, refused for what its output or its options say, or to be done."""
+    planned = PlannedJob(job=job)
+    try:
+        if isinstance(spec, DreamActorError):
+            raise spec
+        description = sidecar.describe(job, spec)
+        planned = replace(planned, description=description, fingerprint=sidecar.fingerprint(description))
+        if already_there(job, planned.fingerprint) is not None:
+            return replace(planned, state="done")
+        preset = job.preset
+        form = (job.output.suffix, preset.background == "transparent", preset.crf, job.side_by_side, job.credentials, job.key)
+        if form not in checks:
+            checks[form] = _problem(lambda: check_output(job))
+        if (problem := checks[form]) is not None:
+            raise problem
+    except DreamActorError as error:
+        return _refused(planned, error)
+    return planned
+
+
+def _problem(check: Callable[[], object]) -> DreamActorError | None:
+    try:
+        check()
+    except DreamActorError as error:
+        return error
+    return None
+
+
+def _refused(planned: PlannedJob, error: DreamActorError) -> PlannedJob:
+    return replace(planned, state="refused", error=failure_of(error))
+
+
+@dataclass(frozen=True, slots=True)
+class _Driver:
+    """What drives jobs: frames of its window, their rate, and what has to be extracted."""
+
+    frames: int
+    fps: Fraction
+    extractions: tuple[Extraction, ...] = ()
+
+
+class _Sources:
+    """Looks into the inputs of jobs, into each once."""
+
+    def __init__(self, cache: Cache, specs: Mapping[str, RendererSpec | DreamActorError]) -> None:
+        self._cache, self._specs = cache, specs
+        self._drivers: dict[tuple[object, ...], _Driver | DreamActorError] = {}
+        self._pictures: dict[Path, tuple[Extraction, tuple[int, int]] | DreamActorError] = {}
+
+    def look(self, pool: ThreadPoolExecutor, jobs: Sequence[Job]) -> None:
+        """Look into all inputs of jobs that are to be done."""
+        drivers = {self._key(job): job for job in jobs}
+        pictures = list(dict.fromkeys(path for job in jobs for path in job.references))
+        self._drivers.update(zip(drivers, pool.map(self._driver, drivers.values()), strict=True))
+        self._pictures.update(zip(pictures, pool.map(self._picture, pictures), strict=True))
+
+    def sized(self, planned: PlannedJob) -> PlannedJob:
+        """A job with the frames and the size that its output will have; refused if one of its inputs is."""
+        job = planned.job
+        if planned.state != "todo":
+            return planned
+        pictures = [self._pictures[path] for path in job.references]
+        driver = self._drivers[self._key(job)]
+        for seen in (*pictures, driver):
+            if isinstance(seen, DreamActorError):
+                return _refused(planned, seen)
+        assert isinstance(driver, _Driver) and not isinstance(pictures[0], DreamActorError)
+        width, height = framed_size(job.preset.size, *pictures[0][1])
+        rate = driver.fps if job.preset.fps == "source" else Fraction(job.preset.fps)
+        frames = max(1, round(driver.frames * rate / driver.fps))
+        return replace(planned, frames=frames, width=width, height=height)
+
+    def needed_by(self, planned: Iterable[PlannedJob]) -> Iterator[Extraction]:
+        """The unique inputs of the jobs that are to be done: pictures first, as the jobs name them."""
+        jobs = [one.job for one in planned if one.state == "todo"]
+        for path in dict.fromkeys(path for job in jobs for path in job.references):
+            seen = self._pictures[path]
+            if not isinstance(seen, DreamActorError):
+                yield seen[0]
+        drivers = [self._drivers[key] for key in dict.fromkeys(self._key(job) for job in jobs)]
+        yield from dict.fromkeys(
+            extraction for driver in drivers if isinstance(driver, _Driver) for extraction in driver.extractions
+        )
+
+    def _signals(self, job: Job) -> tuple[str, ...]:
+        spec = self._specs[job.preset.renderer]
+        assert isinstance(spec, RendererSpec)  # the job would be refused
+        return needed_signals(job, spec)
+
+    def _key(self, job: Job) -> tuple[object, ...]:
+        rate = job.preset.fps if job.driving is not None and job.driving.startswith(MOTION_PREFIX) else ""
+        return job.driving, job.audio, job.start, job.duration, job.subject, self._signals(job), rate
+
+    def _driver(self, job: Job) -> _Driver | DreamActorError:
+        try:
+            signals = self._signals(job)
+            if job.driving is None or job.driving.startswith(MOTION_PREFIX) or is_controls_file(Path(job.driving)):
+                controls = load_driver(job, signals=signals, cache=self._cache).controls
+                return _Driver(controls.num_frames, controls.fps)
+            return self._clip(job, Path(job.driving), signals)
+        except DreamActorError as error:
+            return error
+
+    def _clip(self, job: Job, path: Path, signals: tuple[str, ...]) -> _Driver:
+        keys = signal_keys(sha256_file(path), signals, start=job.start, duration=job.duration, subject=job.subject)
+        info = remembered_info(path, self._cache, keys[FACTS]) or probe(path)
+        frames = Window.of(info, job.start, job.duration, None).num_frames
+        extraction = Extraction(
+            path=path, signals=signals, start=job.start, duration=job.duration, subject=job.subject, frames=frames,
+            cached=all(self._cache.has(key) for key in keys.values()),
+        )  # fmt: skip
+        return _Driver(frames, info.fps, (extraction,))
+
+    def _picture(self, path: Path) -> tuple[Extraction, tuple[int, int]] | DreamActorError:
+        try:
+            size = image_size(path)
+            keys = still_keys(sha256_file(path))
+        except DreamActorError as error:
+            return error
+        cached = all(self._cache.has(keys[name]) for name in NEEDED)
+        return Extraction(path=path, kind="picture", frames=1, cached=cached), size
+
+
+def _estimate(jobs: Sequence[PlannedJob], extractions: Sequence[Extraction], rates: Rates, workers: int) -> tuple[float, int]:
+    """Seconds, with all workers busy, and bytes of outputs and cache."""
+    missing = [extraction for extraction in extractions if not extraction.cached]
+    todo = [planned for planned in jobs if planned.state == "todo"]
+    pixels = [planned.frames * planned.width * planned.height / _MEGA for planned in todo]
+    extracting = [rates.cost(f"extract {extraction.kind}", extraction.frames) for extraction in missing]
+    rendering = [
+        rates.cost("job", 1) + rates.cost(f"render {planned.job.preset.renderer}", many)
+        for planned, many in zip(todo, pixels, strict=True)
+    ]
+    size = sum(rates.cost(f"output {planned.job.output.suffix}", many) for planned, many in zip(todo, pixels, strict=True))
+    size += sum(rates.cost("signals", extraction.frames) for extraction in missing)
+    return sum(max(sum(times) / workers, max(times, default=0.0)) for times in (extracting, rendering)), round(size)
+
+
+def _size(output: Path) -> int:
+    """Bytes of a file, or of the pictures of a sequence."""
+    files = sidecar.sequence_files(output) or [output]
+    return sum(path.stat().st_size for path in files if path.is_file())
