@@ -33,7 +33,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "commands": (
         "commands", "console", "endings", "executors", "pipeline", "presets", "manifest", "controls",
         "controls_file", "controls_export", "cache", "media", "motion", "renderers", "environment", "preview", "provenance",
-        "evaluation", "plan", "plan_view", "emit", *BASE,
+        "evaluation", "plan", "plan_view", "emit", "job_options", *BASE,
     ),
     "manifest": (
         "manifest_columns", "manifest_rows", "presets", "motion", "driving", "job_options", "media", *BASE,

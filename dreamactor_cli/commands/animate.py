@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from dreamactor_cli.commands import options as o
-from dreamactor_cli.commands.common import seconds
 from dreamactor_cli.console import Console
 from dreamactor_cli.errors import UsageError
+from dreamactor_cli.job_options import job_name, seconds
 
 if TYPE_CHECKING:
     from dreamactor_cli.contracts import Job, RenderResult
@@ -57,7 +57,7 @@ def animate(
         "expression_scale": expression_scale, "smoothing": smoothing, "background": background, "mouth": mouth,
         "relight": relight, "crf": crf,
     }  # fmt: skip
-    name = f"{source[0].stem}_{_driver_name(driving)}"
+    name = job_name(source[0], driving)
     job = Job(
         id=name,
         references=tuple(source),
@@ -99,8 +99,3 @@ def record(result: RenderResult) -> dict[str, object]:
     from dataclasses import asdict
 
     return {**asdict(result), "output": str(result.output), "seconds": dict(result.seconds)}
-
-
-def _driver_name(driving: str) -> str:
-    name = driving.removeprefix("motion:")
-    return Path(name).name.removesuffix(".controls.safetensors").rsplit(".", 1)[0] or "motion"

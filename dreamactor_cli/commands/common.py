@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from dreamactor_cli.console import Console
-from dreamactor_cli.errors import UsageError
+from dreamactor_cli.job_options import seconds as seconds
 
 _GLOBAL: dict[str, Any] = {
     "json_": Annotated[bool, typer.Option("--json", help="Results as JSON, one object a line.")],
@@ -57,19 +55,3 @@ def with_global_options(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
     return run
-
-
-def seconds(option: str, text: str | None) -> Fraction | None:
-    """Seconds of ``12.5``, ``1:30`` or ``1:02:03.5``; None stays None.
-
-    Raises:
-        UsageError: it is not a time.
-    """
-    if text is None:
-        return None
-    if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d+)?|\.\d+", text):
-        raise UsageError(f"{option} {text} is not a time", "give seconds like 12.5, or minutes and seconds like 1:30")
-    total = Fraction(0)
-    for part in text.split(":"):
-        total = total * 60 + Fraction(part)
-    return total
