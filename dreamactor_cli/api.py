@@ -1,4 +1,4 @@
-"""The Python interface: `animate` and `extract`, with the names of the command line.
+"""The Python interface: `animate`, `lipsync` and `extract`, with the names of the command line.
 
 >>> from dreamactor_cli import animate
 >>> animate("photo.jpg", "clip.mp4", "out.mp4", region="face,head")  # doctest: +SKIP
@@ -58,6 +58,48 @@ def animate(
         preset=merge(load_preset(preset), options), seed=seed, start=Fraction(start),
         duration=None if duration is None else Fraction(duration), subject=subject, side_by_side=side_by_side,
         overwrite=overwrite,
+    )  # fmt: skip
+    return run_job(job, cache=_cache(cache_dir), workers=workers)
+
+
+def lipsync(
+    source: Name | Sequence[Name],
+    audio: Name,
+    output: Name,
+    *,
+    driving: Name | None = None,
+    preset: str = "default",
+    start: Fraction | float = 0,
+    duration: Fraction | float | None = None,
+    subject: int | None = None,
+    side_by_side: bool = False,
+    seed: int = 0,
+    overwrite: bool = False,
+    cache_dir: Name | None = None,
+    workers: int | None = None,
+    **options: object,
+) -> RenderResult:
+    """Make a picture speak, or let a video say something else.
+
+    Args:
+        source: a picture, several of one person, or one video whose mouth is replaced.
+        audio: a sound, or a video with sound.
+        output: as of `animate`.
+        driving: what moves head and body: a video, a controls file, or ``"motion:NAME"``; None gives them a life of their own.
+        start, duration: of the sound, seconds.
+        options: any field of `contracts.Preset`, like ``mouth_gain=1.2`` or ``head_motion=0.5``.
+
+    Raises:
+        DreamActorError: see `dreamactor_cli.errors`.
+    """
+    from dreamactor_cli.pipeline import run_job
+
+    sources = [source] if isinstance(source, str | PathLike) else list(source)
+    job = Job(
+        id=Path(output).stem, kind="lipsync", references=tuple(Path(s) for s in sources), audio=Path(audio),
+        driving=None if driving is None else str(driving), output=Path(output), preset=merge(load_preset(preset), options),
+        seed=seed, start=Fraction(start), duration=None if duration is None else Fraction(duration), subject=subject,
+        side_by_side=side_by_side, overwrite=overwrite,
     )  # fmt: skip
     return run_job(job, cache=_cache(cache_dir), workers=workers)
 

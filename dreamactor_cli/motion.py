@@ -23,6 +23,7 @@ from 0 to 1, and the `CHANNELS`. Retargeting is relative to the first frame, so 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -197,15 +198,36 @@ def synthesise(motion: Motion, *, fps: Fraction, width: int, height: int, durati
     if frames > MAX_FRAMES:
         raise UsageError(f"motion {motion.name!r} of {frames} frames is too long", f"ask for at most {MAX_FRAMES} frames")
     times = np.array([float(Fraction(k) / fps % own if motion.loop else Fraction(k) / fps) for k in range(frames)])
-    curves = _sample(motion, times)
+    return perform(_sample(motion, times), fps=fps, width=width, height=height, name=motion.name)
+
+
+def perform(
+    curves: Mapping[str, Array], *, fps: Fraction, width: int, height: int, name: str, start: int = 0, stop: int | None = None
+) -> Controls:
+    """Controls of a template face in the middle of the frame that performs curves.
+
+    Args:
+        curves: of a whole clip, by `CURVE_NAMES`, (T,) each; what is left out is 0.
+        fps, width, height: of the clip, px.
+        name: what the curves are called, for the record.
+        start, stop: of the frames that are wanted; None is to the end.
+
+    Returns:
+        Face and head signals in driving space of these frames.
+    """
+    curves = {
+        channel: np.concatenate([values[:1], values[start:stop]]) for channel, values in curves.items()
+    }  # the torso moves from frame 0
+    frames = len(next(iter(curves.values()))) - 1
+    unit, middle = INTER_OCULAR * min(width, height), np.array([(width - 1) / 2, (height - 1) / 2])
+    torso = _torso(curves, frames + 1, unit, middle)
+    first = np.linalg.inv(torso[0])
+    curves, torso = {channel: values[1:] for channel, values in curves.items()}, torso[1:]
     weights = _weights(curves, frames)
     identity = head_space.template()
     expression = blendshapes.displacement(weights)
-    unit, middle = INTER_OCULAR * min(width, height), np.array([(width - 1) / 2, (height - 1) / 2])
-    torso = _torso(curves, frames, unit, middle)
     pose = _head_pose(curves, frames, unit, torso, middle)
     center, radius = head_space.sphere_of(pose)
-    first = np.linalg.inv(torso[0])
     return Controls(
         num_frames=frames, fps=fps, width=width, height=height, space="driving",
         face=Face(
@@ -218,7 +240,7 @@ def synthesise(motion: Motion, *, fps: Fraction, width: int, height: int, durati
             head_2d=np.repeat(np.eye(2, 3, dtype=np.float32)[None], frames, 0), torso_2d=_f32((torso @ first)[:, :2]),
             field=person_space.still_field(frames),
         ),
-        extractor_versions={"motion": motion.name},
+        extractor_versions={"motion": name},
     )  # fmt: skip
 
 
@@ -226,7 +248,7 @@ def _f32(values: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.ascontiguousarray(values, np.float32)
 
 
-def _channel(curves: dict[str, Array], name: str, frames: int) -> Array:
+def _channel(curves: Mapping[str, Array], name: str, frames: int) -> Array:
     return curves.get(name, np.zeros(frames))
 
 
@@ -247,7 +269,7 @@ def _sample(motion: Motion, times: Array) -> dict[str, Array]:
     return out
 
 
-def _weights(curves: dict[str, Array], frames: int) -> Array:
+def _weights(curves: Mapping[str, Array], frames: int) -> Array:
     """Blendshapes of curves, (T, 52), 0..1."""
     named = {name: np.zeros(frames) for name in BLENDSHAPES}
     for name, values in curves.items():
@@ -263,7 +285,7 @@ def _weights(curves: dict[str, Array], frames: int) -> Array:
     return np.clip(np.stack([named[name] for name in BLENDSHAPES], 1), 0.0, 1.0)
 
 
-def _torso(curves: dict[str, Array], frames: int, unit: float, middle: Array) -> Array:
+def _torso(curves: Mapping[str, Array], frames: int, unit: float, middle: Array) -> Array:
     """Similarity of the torso from its rest, px, (T, 3, 3): a tilt about the collar bones and a shift."""
     angle = np.radians(_channel(curves, "torsoRoll", frames))
     pivot = middle + unit * (TORSO_PIVOT - FACE_MIDDLE)[:2]
@@ -275,7 +297,7 @@ def _torso(curves: dict[str, Array], frames: int, unit: float, middle: Array) ->
     return out
 
 
-def _head_pose(curves: dict[str, Array], frames: int, unit: float, torso: Array, middle: Array) -> head_space.HeadPose:
+def _head_pose(curves: Mapping[str, Array], frames: int, unit: float, torso: Array, middle: Array) -> head_space.HeadPose:
     """Pose of the head: it turns about the neck, and the neck rides on the torso."""
     degrees = np.stack([_channel(curves, name, frames) for name in ("headYaw", "headPitch", "headRoll")], 1)
     rotation = head_space.rotation_from_euler(degrees)

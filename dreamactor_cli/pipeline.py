@@ -11,12 +11,13 @@ from itertools import count
 
 from dreamactor_cli import compose, provenance, sidecar
 from dreamactor_cli.cache import Cache
-from dreamactor_cli.contracts import U8, Job, Reference, Renderer, RendererSpec, RenderResult, RenderSettings
+from dreamactor_cli.contracts import U8, ControlStream, Job, Reference, Renderer, RendererSpec, RenderResult, RenderSettings
 from dreamactor_cli.driving import Driver, load_driver
 from dreamactor_cli.errors import UsageError
 from dreamactor_cli.kept import Kept
 from dreamactor_cli.media import AudioSource, VideoWriter
 from dreamactor_cli.retarget.transfer import RetargetedStream
+from dreamactor_cli.speaking import Speaker, load_speaker
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
@@ -70,7 +71,8 @@ def run_job(
             loaded = kept.reference(job.references, description["references"], size=job.preset.size, cache=cache)
         with clock("extract"):
             signals = needed_signals(job, renderer.spec)
-            driver = load_driver(
+            load = load_speaker if job.kind == "lipsync" else load_driver
+            driver = load(
                 job, signals=signals, cache=cache, workers=means.workers,
                 on_progress=lambda done, total: tell("extract", done, total),
             )  # fmt: skip
@@ -122,8 +124,7 @@ def _render(
     """Draw and encode all frames; how many there were, and what the encoder has to say."""
     height, width = reference.images.shape[1:3]
     preset = job.preset
-    fps = driver.controls.fps if preset.fps == "source" else Fraction(preset.fps)
-    controls = RetargetedStream(reference.controls, driver.controls, preset, fps)
+    controls = _controls(job, reference, driver)
     alpha = compose.needs_alpha(preset.background)
     settings = RenderSettings(
         width=width, height=height, preset=preset, seed=job.seed, alpha=alpha, device=means.device, threads=means.threads,
@@ -133,7 +134,7 @@ def _render(
     tell("render", 0, controls.num_frames)  # the first frame of the first run waits for kernels to be compiled
     first = next(frames)
     writer = VideoWriter(
-        job.output, width=first.shape[1], height=first.shape[0], fps=fps, crf=preset.crf, alpha=first.shape[2] == 4,
+        job.output, width=first.shape[1], height=first.shape[0], fps=controls.fps, crf=preset.crf, alpha=first.shape[2] == 4,
         audio=_sound(driver), metadata=metadata, overwrite=True,
     )  # fmt: skip
     with closing(frames), writer:
@@ -147,8 +148,16 @@ def _render(
     return controls.num_frames, writer.warnings
 
 
+def _controls(job: Job, reference: Reference, driver: Driver) -> ControlStream:
+    """What the renderer draws, in the reference's space."""
+    if isinstance(driver, Speaker):
+        return driver.speak(reference.controls)
+    fps = driver.controls.fps if job.preset.fps == "source" else Fraction(job.preset.fps)
+    return RetargetedStream(reference.controls, driver.controls, job.preset, fps)
+
+
 def _frames(
-    job: Job, renderer: Renderer, reference: Reference, controls: RetargetedStream, driver: Driver, settings: RenderSettings
+    job: Job, renderer: Renderer, reference: Reference, controls: ControlStream, driver: Driver, settings: RenderSettings
 ) -> Generator[U8, None, None]:
     """Finished frames, (H, W, 3) or (H, W, 4), one by one."""
     under = compose.backgrounds(job.preset.background, driver, controls.fps, settings.width, settings.height)
@@ -164,6 +173,8 @@ def _frames(
 
 def _sound(driver: Driver) -> AudioSource | None:
     """The driver's sound, if it has any."""
+    if isinstance(driver, Speaker):
+        return driver.sound
     if driver.video is None or driver.video.audio_codec is None:
         return None
     start = Fraction(driver.first_frame) / driver.video.fps

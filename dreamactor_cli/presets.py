@@ -184,6 +184,13 @@ def _background(given: object) -> str:
     return text
 
 
+def _encoder(given: object) -> str:
+    text = str(given)
+    if text != "mel" and not (text.startswith("whisper:") and len(text) > len("whisper:")):
+        raise _Wrong("is unknown", "give mel, whisper:tiny, whisper:base or whisper:FILE")
+    return text
+
+
 def _flag(given: object) -> bool:
     text = str(given).lower()
     if text not in ("true", "false"):
@@ -204,6 +211,13 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "background": _background,
     "mouth": _choice("procedural", "driver"),
     "relight": _flag,
+    "mouth_gain": _number(0.0, 3.0),
+    "lead_ms": _number(-1000.0, 1000.0),
+    "head_motion": _number(0.0, 1.0),
+    "motion_ends": _choice("ping-pong", "loop", "hold", "cut"),
+    "sound_ends": _choice("cut", "rest"),
+    "speech_encoder": _encoder,
+    "captions": _choice("off", "srt", "vtt", "burn"),
     "crf": _integer(0, 51),
     "steps": _integer(1, 1000),
     "guidance_reference": _number(0.0, 30.0),

@@ -26,14 +26,14 @@ HEAVY = {
 
 # Who may import which packages of ours. A file belongs to the first layer whose name its module starts with.
 BASE = ("contracts", "arkit", "errors", "head_space", "person_space", "resources", "nearest", "atomic")
-PIPELINE = ("driving", "reference", "compose", "sidecar", "provenance", "kept")  # what it is made of
+PIPELINE = ("driving", "speaking", "reference", "compose", "sidecar", "provenance", "kept")  # what it is made of
 LAYERS: dict[str, tuple[str, ...]] = {
     "app": ("commands", "console", "endings", *BASE),
     "__main__": ("app",),
     "commands": (
         "commands", "console", "endings", "executors", "pipeline", "presets", "manifest", "controls",
         "controls_file", "controls_export", "cache", "media", "motion", "renderers", "environment", "preview", "provenance",
-        "evaluation", "plan", "plan_view", "emit", "job_options", *BASE,
+        "evaluation", "plan", "plan_view", "emit", "job_options", "run", "run_record", "live", "results", *BASE,
     ),
     "manifest": (
         "manifest_columns", "manifest_rows", "presets", "motion", "driving", "job_options", "media", *BASE,
@@ -51,6 +51,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "api": (
         "executors", "pipeline", "presets", "cache", "controls", "controls_file", "controls_export", "media", "motion", *BASE,
     ),
+    "live": ("run", "results", "executors", "plan", "console", *BASE),
+    "run": ("run_record", "results", "strays", "folder_lock", "plan", "executors", "report", "sidecar", "cache", *BASE),
+    "run_record": ("plan", "executors", "sidecar", *BASE),
+    "results": BASE, "strays": BASE, "folder_lock": BASE,
     "executors": ("executors", "pipeline", "kept", "reference", "endings", "evaluation", "controls", "cache", "media", *BASE),
     "pipeline": (*PIPELINE, "retarget", "renderers", "media", "cache", *BASE),
     "driving": ("controls", "controls_file", "media", "cache", "motion", *BASE),
@@ -67,6 +71,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "presets": ("renderers", *BASE),
     "console": ("cache", *BASE),
     "endings": BASE,
+    "speaking": (
+        "driving", "speech_face", "controls", "controls_file", "retarget", "media", "cache", "motion", *BASE,
+    ),
+    "speech_face": ("speech_face", "motion", "motion_layers", "retarget", "controls.blendshapes", *BASE),
     "motion": ("motion_layers", "controls.blendshapes", "controls.gaze", *BASE),
     "motion_layers": BASE,
     "renderers": ("renderers", *BASE),
@@ -74,6 +82,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "models": ("models", *BASE),
     "training": ("training", "models", "media", *BASE),
     "controls.extract": ("controls", "controls_file", "cache", "media", *BASE),
+    "controls.speech": ("controls", "controls_file", "cache", "media", "models", *BASE),
     "controls": ("controls", *BASE),
     "controls_export": ("controls_file", *BASE),
     "controls_file": ("matte_file", "tensor_file", *BASE),

@@ -92,3 +92,51 @@ Credentials = Annotated[
 Key = Annotated[Path | None, typer.Option("--key", metavar="KEY.pem", help="The private key of --credentials.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, metavar="N", help="Processes [default: one a core].")]
+Speaker = Annotated[
+    list[Path],
+    typer.Option(
+        "--source",
+        "-s",
+        metavar="IMAGE|VIDEO",
+        show_default=False,
+        help="The picture that speaks (again for more views of the same person), or one video whose mouth is replaced.",
+    ),
+]
+Audio = Annotated[
+    Path,
+    typer.Option("--audio", "-a", metavar="AUDIO", show_default=False, help="What is said: a sound, or a video with sound."),
+]
+HeadDriving = Annotated[
+    str | None,
+    typer.Option(
+        "--driving",
+        "-d",
+        metavar="VIDEO|CONTROLS|motion:NAME",
+        help="Whose head and body move [default: a life of its own].",
+    ),
+]
+HeadMotion = Annotated[
+    float | None, typer.Option("--head-motion", metavar="0..1", help="How lively a head is that nobody drives.")
+]
+MouthGain = Annotated[float | None, typer.Option("--mouth-gain", metavar="X", help="Factor on what the mouth does.")]
+LeadMs = Annotated[float | None, typer.Option("--lead-ms", metavar="MS", help="Let the mouth move before the sound.")]
+MotionEnds = Annotated[
+    str | None,
+    typer.Option(
+        "--motion-ends",
+        metavar="ping-pong|loop|hold|cut",
+        help="When the motion of -d is shorter than the sound: it goes back and forth, begins again, holds; or all ends.",
+    ),
+]
+SoundEnds = Annotated[
+    str | None,
+    typer.Option("--sound-ends", metavar="cut|rest", help="When the sound is shorter: all ends, or the mouth rests."),
+]
+SpeechEncoder = Annotated[
+    str | None,
+    typer.Option("--speech-encoder", metavar="mel|whisper:tiny|whisper:FILE", help="What listens."),
+]
+Captions = Annotated[
+    str | None,
+    typer.Option("--captions", metavar="off|srt|vtt|burn", help="Write what is said; needs weights of Whisper."),
+]

@@ -32,6 +32,14 @@ class Preset:
         mouth: ``"procedural"`` (the reference's teeth if visible) or ``"driver"`` (the driver's pixels).
         relight: carry the driver's shading and wrinkles over (ratio image).
         crf: quality of the encoder, 0 (lossless) to 51.
+        mouth_gain: factor on what the mouth of a speaker does.
+        lead_ms: time by which the mouth moves before the sound, ms; below 0 it moves after it.
+        head_motion: how lively the head of a speaker is whom no driver moves, 0..1.
+        motion_ends: what a driver's motion does where the sound is longer: ``"ping-pong"``, ``"loop"``, ``"hold"`` its last
+            pose, or ``"cut"`` the sound.
+        sound_ends: what happens where the driver's motion is longer: ``"cut"`` the motion, or ``"rest"`` the mouth.
+        speech_encoder: ``"mel"``, or ``"whisper:NAME"`` or ``"whisper:FILE"``.
+        captions: what was said as ``"srt"`` or ``"vtt"`` beside the output, or ``"burn"`` into the picture; or ``"off"``.
         steps, guidance_reference, guidance_motion, segment_frames, precision: of the diffusion renderers.
     """
 
@@ -48,6 +56,13 @@ class Preset:
     background: str = "keep"
     mouth: Literal["procedural", "driver"] = "procedural"
     relight: bool = False
+    mouth_gain: float = 1.0
+    lead_ms: float = 0.0
+    head_motion: float = 1.0
+    motion_ends: Literal["ping-pong", "loop", "hold", "cut"] = "ping-pong"
+    sound_ends: Literal["cut", "rest"] = "cut"
+    speech_encoder: str = "mel"
+    captions: Literal["off", "srt", "vtt", "burn"] = "off"
     crf: int = 16
     steps: int = 20
     guidance_reference: float = 2.5
@@ -61,8 +76,10 @@ class Job:
     """One picture (or several of one person), one driver, one output.
 
     Attributes:
-        driving: a video, a controls file, or ``motion:NAME``.
-        start: of the driving window, seconds.
+        references: pictures of one person; of a lip-sync, also one video whose mouth is to say something else.
+        driving: a video, a controls file, or ``motion:NAME``; a lip-sync takes head and body from it, and may have none.
+        audio: a sound or a video whose sound is to be spoken; of a lip-sync only.
+        start: of the driving window (of a lip-sync: of the sound), seconds.
         duration: of the driving window, seconds; None is to the end.
         subject: which person of the driver to follow, from the left, counted from 1; None picks the largest and steadiest.
         side_by_side: also show reference and driver.

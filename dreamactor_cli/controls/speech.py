@@ -1,0 +1,232 @@
+"""The speech signal: what the mouth does, heard in the sound of a file.
+
+The sound is decoded twice: once for its level and colour, then block by block through the network, so that memory does not
+grow with its length, and no answer depends on the blocks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from dreamactor_cli.cache import Cache
+from dreamactor_cli.contracts import F32, SPEECH_CHANNELS, Speech
+from dreamactor_cli.controls.speech_check import Hearing, Listener
+from dreamactor_cli.controls.speech_timing import Resampler
+from dreamactor_cli.controls_file import StoredControls, stream_metadata, write_signal
+from dreamactor_cli.errors import MissingRequirement
+from dreamactor_cli.media import SAMPLE_RATE, read_sound, sha256_file
+
+if TYPE_CHECKING:
+    from dreamactor_cli.models.speech_features import Statistics
+    from dreamactor_cli.models.speech_motion import MotionStream
+
+VERSION = "1"
+MEL = "mel"  # the encoder that needs no weights from elsewhere
+_KEPT = 4096  # frames that are gathered before they are written
+_CLOSURE = SPEECH_CHANNELS.index("closure")
+_SILENCE, _LIPS = 0, 1  # visemes: nothing is said; p, b or m
+
+
+class Encoder(Protocol):
+    """Turns one clip's sound, which comes in blocks, into motion; made for this clip."""
+
+    rate: Fraction  # of the motion frames, Hz
+
+    def push(self, samples: F32) -> tuple[F32, F32]:
+        """Articulation (n, 9) and probabilities of visemes (n, 17) that are certain with these samples."""
+
+    def finish(self) -> tuple[F32, F32]:
+        """The rest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A sound, heard.
+
+    Attributes:
+        stream: the speech signal, one frame a picture; its size is 1x1 px, as sound has none.
+        seconds: length of the sound, exact to the sample.
+        hearing: what kind of sound it is.
+        cache_hits: 1 if it was heard before.
+    """
+
+    stream: StoredControls
+    seconds: Fraction
+    hearing: Hearing
+    warnings: tuple[str, ...]
+    cache_hits: int
+
+
+def hear(
+    path: Path,
+    *,
+    fps: Fraction,
+    cache: Cache,
+    start: Fraction = Fraction(0),
+    duration: Fraction | None = None,
+    encoder: str = MEL,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Heard:
+    """Articulation of the speech in a file, one frame a picture.
+
+    Args:
+        path: a sound or a video.
+        fps: of the pictures.
+        start, duration: of the window, seconds, see `media.read_sound`.
+        encoder: ``"mel"``, or ``"whisper:NAME"`` or ``"whisper:PATH"``.
+        on_progress: is given the frames that are done, and all frames.
+
+    Raises:
+        UnreadableInput, NoStream: there is no sound to be heard.
+        MissingRequirement: the encoder's weights are not there.
+        UsageError: the window is empty.
+    """
+    open_encoder, weights = _encoder(encoder)
+    sha256 = sha256_file(path)
+    key, facts_key = (
+        cache.signal_key(
+            input_sha256=sha256, window=f"{start}+{'end' if duration is None else duration}", fps=fps, extractor=name,
+            version=VERSION, parameters={"encoder": encoder.partition(":")[0]}, weights_sha256=weights,
+        )
+        for name in ("speech", "heard")
+    )  # fmt: skip
+    signal, facts = cache.get(key), cache.get(facts_key)
+    hits = 1
+    if signal is None or facts is None:
+        run = _Run(path, fps, start, duration, on_progress or (lambda done, total: None))
+        with cache.scratch() as scratch:
+            parts, found = run.hear(open_encoder, scratch)
+            metadata = stream_metadata(fps=fps, width=1, height=1, source_sha256=sha256, extractor_versions={"speech": VERSION})
+            signal = cache.put(key, lambda to: write_signal(to, "speech", parts, metadata))
+            facts = cache.put(facts_key, lambda to: _write_facts(to, found))
+        hits = 0
+    known = _read_facts(facts)
+    hearing = Hearing(**known["hearing"])
+    told = known["damaged"]
+    damaged = (f"{told} packets of the sound of {path.name} are damaged and count as silence",) if told else ()
+    return Heard(
+        stream=StoredControls.open({"speech": signal}), seconds=Fraction(known["seconds"]), hearing=hearing,
+        warnings=(*hearing.warnings(path.name), *damaged), cache_hits=hits,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Hears one window of one sound."""
+
+    path: Path
+    fps: Fraction
+    start: Fraction
+    duration: Fraction | None
+    on_progress: Callable[[int, int], None]
+
+    def hear(self, open_encoder: Callable[[Statistics], Encoder], scratch: Path) -> tuple[list[Path], dict[str, Any]]:
+        """Files with parts of the signal, and what is known beside."""
+        statistics, hearing, seconds, damaged = self._survey()
+        total = max(1, round(seconds * self.fps))
+        self.on_progress(0, total)
+        parts = list(self._parts(open_encoder(statistics), hearing.audible, total, scratch))
+        return parts, {"seconds": str(seconds), "hearing": asdict(hearing), "damaged": damaged}
+
+    def _survey(self) -> tuple[Statistics, Hearing, Fraction, int]:
+        """The first pass: level and colour, what kind of sound it is, its length, and how many packets are damaged."""
+        from dreamactor_cli.models.speech_features import MelStream, Statistics
+
+        statistics, listener, mel = Statistics(), Listener(), MelStream()
+        reader = read_sound(self.path, self.start, self.duration)
+        for block in reader:
+            listener.add_samples(block)
+            frames = mel.push(block)
+            listener.add_mel(frames)
+            statistics.add(frames)
+        frames = mel.finish()
+        listener.add_mel(frames)
+        statistics.add(frames)
+        return statistics, listener.hearing(), Fraction(reader.samples, SAMPLE_RATE), reader.damaged
+
+    def _parts(self, encoder: Encoder, audible: bool, total: int, scratch: Path) -> Iterator[Path]:
+        """The signal at the pictures' rate, in files of at least `_KEPT` frames."""
+        held: list[F32] = []
+        done = 0
+        for rows in self._rows(encoder, Resampler(encoder.rate, self.fps, total)):
+            held.append(rows)
+            done += len(rows)
+            self.on_progress(done, total)
+            if sum(map(len, held)) >= _KEPT or done == total:
+                values = np.concatenate(held)
+                activity = values[:, -1] * np.float32(audible)
+                speech = Speech(articulation=np.ascontiguousarray(values[:, :-1]), activity=np.ascontiguousarray(activity))
+                part = scratch / f"speech-{done:09d}.safetensors"
+                write_signal(part, "speech", speech)
+                held = []
+                yield part
+
+    def _rows(self, encoder: Encoder, resampler: Resampler) -> Iterator[F32]:
+        """Articulation and activity, (n, 10), at the pictures' rate."""
+        for block in read_sound(self.path, self.start, self.duration):
+            yield from resampler.push(_columns(*encoder.push(block)))
+        yield from resampler.push(_columns(*encoder.finish()))
+        yield from resampler.finish()
+
+
+def _columns(articulation: F32, visemes: F32) -> F32:
+    """Articulation with its activity as the last column, (n, 10)."""
+    out = np.concatenate([articulation, 1 - visemes[:, _SILENCE : _SILENCE + 1]], 1).astype(np.float32)
+    # Two witnesses of p, b and m: how closed the lips are, and how sure it is that it is one of these sounds.
+    out[:, _CLOSURE] = (articulation[:, _CLOSURE] + visemes[:, _LIPS]) / 2
+    return out
+
+
+class MelEncoder:
+    """The network on log-mel; no weights from elsewhere."""
+
+    rate = Fraction(50)
+
+    def __init__(self, statistics: Statistics, motion: MotionStream) -> None:
+        from dreamactor_cli.models import speech_features
+
+        self._features = speech_features
+        self._statistics, self._motion = statistics, motion
+        self._mel = speech_features.MelStream()
+
+    def push(self, samples: F32) -> tuple[F32, F32]:
+        """See `Encoder`."""
+        return self._motion.push(self._features.normalise(self._mel.push(samples), self._statistics))
+
+    def finish(self) -> tuple[F32, F32]:
+        """See `Encoder`."""
+        last = self._motion.push(self._features.normalise(self._mel.finish(), self._statistics))
+        rest = self._motion.finish()
+        return np.concatenate([last[0], rest[0]]), np.concatenate([last[1], rest[1]])
+
+
+def _encoder(name: str) -> tuple[Callable[[Statistics], Encoder], str]:
+    """What hears, and the hash of its weights."""
+    from dreamactor_cli.models import speech_motion, speech_weights
+
+    if name != MEL:
+        raise MissingRequirement(f"the speech encoder {name} is not there", f"leave --speech-encoder out, or give {MEL}")
+    model = speech_weights.load()
+    weights = sha256_file(speech_weights.SHIPPED / "model.safetensors")
+    return (lambda statistics: MelEncoder(statistics, speech_motion.MotionStream(model))), weights
+
+
+def _write_facts(path: Path, facts: dict[str, Any]) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"none": np.zeros(1, np.uint8)}, str(path), {"facts": json.dumps(facts, sort_keys=True)})
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    from safetensors import safe_open
+
+    with safe_open(str(path), "numpy") as opened:
+        facts: dict[str, Any] = json.loads(opened.metadata()["facts"])
+        return facts
