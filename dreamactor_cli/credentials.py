@@ -172,7 +172,9 @@ def _library() -> ModuleType:
     try:
         import c2pa
     except ImportError as error:
-        raise MissingRequirement(f"Content Credentials need c2pa-python ({error})", "pip install 'dreamactor[credentials]'") from error
+        raise MissingRequirement(
+            f"Content Credentials need c2pa-python ({error})", "pip install 'dreamactor[credentials]'"
+        ) from error
     module: ModuleType = c2pa
     return module
 
@@ -194,7 +196,9 @@ def _algorithm(certificate: Path, chain: bytes, key_file: Path, key: bytes) -> s
         from cryptography import x509
         from cryptography.hazmat.primitives import serialization
     except ImportError as error:
-        raise MissingRequirement(f"Content Credentials need cryptography ({error})", "pip install 'dreamactor[credentials]'") from error
+        raise MissingRequirement(
+            f"Content Credentials need cryptography ({error})", "pip install 'dreamactor[credentials]'"
+        ) from error
     try:
         leaf = x509.load_pem_x509_certificates(chain)[0]
     except ValueError as error:
