@@ -76,6 +76,18 @@ class Console:
         """Tell what the user should know of a result that is there all the same."""
         self._message(f"warning: {text}")
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person may be watching stderr."""
+        return sys.stderr.isatty()
+
+    def plain(self, line: str) -> None:
+        """Write a line to stderr as it is, for a program that reads it."""
+        try:
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+        except BrokenPipeError:
+            sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+
     @contextmanager
     def progress(self) -> Iterator[OnProgress]:
         """Show the progress of stages: a bar on a terminal, a line every few seconds elsewhere, nothing when quiet.
@@ -85,17 +97,14 @@ class Console:
         """
         if self.quiet:
             yield _nothing
-        elif sys.stderr.isatty():
+        elif self.is_terminal:
             with _bars() as on_progress:
                 yield on_progress
         else:
             yield _Lines(self._message)
 
     def _message(self, text: str) -> None:
-        try:
-            print("dreamactor:", one_line(text), file=sys.stderr, flush=True)  # noqa: T201
-        except BrokenPipeError:
-            sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+        self.plain(f"dreamactor: {one_line(text)}")
 
 
 def _nothing(_stage: str, _done: int, _total: int) -> None:

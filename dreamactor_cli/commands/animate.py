@@ -79,6 +79,7 @@ def animate(
 def run(console: Console, job: Job, *, workers: int | None = None) -> RenderResult:
     """Run one job, show its progress and tell its result."""
     from dreamactor_cli.pipeline import run_job
+    from dreamactor_cli.results import record
 
     with console.progress() as on_progress:
         result = run_job(job, cache=console.cache(), on_progress=on_progress, workers=workers)
@@ -92,10 +93,3 @@ def run(console: Console, job: Job, *, workers: int | None = None) -> RenderResu
         console.note(f"{result.frames} frames in {total:.1f} s ({spent})")
     console.result(str(result.output), record(result))
     return result
-
-
-def record(result: RenderResult) -> dict[str, object]:
-    """A result as what ``--json`` prints."""
-    from dataclasses import asdict
-
-    return {**asdict(result), "output": str(result.output), "seconds": dict(result.seconds)}

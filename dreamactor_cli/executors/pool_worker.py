@@ -63,12 +63,12 @@ def perform(task: Task, cores: int) -> RenderResult:
     from dreamactor_cli.errors import Stopped
 
     _send({"pid": os.getpid()})
-    said = ["", 0.0]
+    said: dict[str, float] = {}  # stage -> when
 
     def tell(stage: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if stage != said[0] or now - float(said[1]) >= SECONDS_BETWEEN:
-            said[:] = stage, now
+        if now - said.get(stage, -1.0) >= SECONDS_BETWEEN:
+            said[stage] = now
             _send({"stage": stage, "done": done, "total": total})
 
     _Child.busy = True

@@ -54,9 +54,7 @@ class Worker:
             output = task.work.output if isinstance(task.work, Job) else task.work.path
             failure = failure_of(_ending(error))
             seconds = {"failed": round(time.time() - started, 3)}
-            result = RenderResult(
-                id=task.id, status="failed", output=output, error=failure, device=self._device, seconds=seconds
-            )
+            result = RenderResult(id=task.id, status="failed", output=output, error=failure, device=self._device, seconds=seconds)
         return replace(result, started=started, worker=self.name, attempts=task.attempt)
 
     def close(self) -> None:
@@ -82,8 +80,9 @@ class Worker:
         from dreamactor_cli.cache import Cache
         from dreamactor_cli.contracts import RenderResult
 
-        work, cache, began = task.work, Cache(task.cache), time.monotonic()
-        frames, hits, warnings = self._measured(work, cache, max(cores >> task.memory, 1), tell)  # type: ignore[arg-type]
+        work: Measurement = task.work  # type: ignore[assignment]
+        cache, began = Cache(task.cache), time.monotonic()
+        frames, hits, warnings = self._measured(work, cache, max(cores >> task.memory, 1), tell)
         return RenderResult(
             id=task.id, status="ok", output=work.path, frames=frames, cache_hits=hits, warnings=warnings, device=self._device,
             seconds={"extract": time.monotonic() - began},

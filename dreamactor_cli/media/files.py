@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import time
 from functools import lru_cache
 from pathlib import Path
 
+from dreamactor_cli.atomic import unique_suffix
 from dreamactor_cli.errors import UnreadableInput
 
 _SETTLED = 2_000_000_000  # ns; a file may change once more within one tick of the file system's clock
@@ -64,4 +64,4 @@ def url_of(path: Path) -> str:
 
 def beside(path: Path, suffix: str | None = None) -> Path:
     """An unused hidden name in the folder of ``path``, so that `os.replace` onto it is atomic."""
-    return path.parent / f".dreamactor-{secrets.token_hex(6)}{path.suffix if suffix is None else suffix}"
+    return path.parent / f".dreamactor.{unique_suffix()}{path.suffix if suffix is None else suffix}"
