@@ -25,7 +25,12 @@ def seconds(option: str, text: str | None) -> Fraction | None:
     return total
 
 
+def driver_name(driver: str) -> str:
+    """What a video, a sound, a controls file or ``motion:NAME`` is called in the name of a job."""
+    name = Path(driver.removeprefix("motion:")).name
+    return name.removesuffix(".controls.safetensors").rsplit(".", 1)[0] or "motion"
+
+
 def job_name(image: Path, driver: str) -> str:
     """``IMAGE_DRIVER``: what a job and its output are called if nobody says so."""
-    name = driver.removeprefix("motion:")
-    return f"{image.stem}_{Path(name).name.removesuffix('.controls.safetensors').rsplit('.', 1)[0] or 'motion'}"
+    return f"{image.stem}_{driver_name(driver)}"

@@ -35,9 +35,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "controls_file", "controls_export", "cache", "media", "motion", "renderers", "environment", "preview", "provenance",
         "evaluation", "plan", "plan_view", "emit", "job_options", "run", "run_record", "live", "results", *BASE,
     ),
-    "manifest": (
-        "manifest_columns", "manifest_rows", "presets", "motion", "driving", "job_options", "media", *BASE,
-    ),
+    "manifest": ("manifest_columns", "manifest_rows", "manifest_files", "presets", "job_options", *BASE),
+    "manifest_files": ("driving", "media", *BASE),
     "manifest_columns": ("presets", "job_options", *BASE),
     "manifest_rows": BASE,
     "job_options": BASE,
