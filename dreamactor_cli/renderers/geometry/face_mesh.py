@@ -6,15 +6,14 @@ on the outer rim, so that the layer blends into hair, ears and neck.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli import head_space
 from dreamactor_cli.person_space import smoothstep
-from dreamactor_cli.renderers.geometry.raster import EMPTY, MapGrid, rasterize
+from dreamactor_cli.renderers.geometry.compositing import COVERAGE
+from dreamactor_cli.renderers.geometry.raster import DrawnLayer, MapGrid, rasterize, soften
+from dreamactor_cli.renderers.geometry.texture import Box, Texture
 
 F32 = NDArray[np.float32]
 
@@ -48,39 +47,19 @@ def oriented(triangles: NDArray[np.int32], points: NDArray[np.floating]) -> NDAr
     return out
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DrawnFace:
-    """The face layer over a part of a frame.
-
-    Attributes:
-        rows, columns: of the frame.
-        x, y: source positions, (h, w) px of the sampled picture.
-        alpha: (h, w), 0..1.
-        mirrored: source positions x, y on the other side of the face and how much to take from there, 0..1; None where
-            nothing that the photo hides is shown.
-        atlas: positions in the shading atlas, x and y in px; None if they were not asked for.
-    """
-
-    rows: slice
-    columns: slice
-    x: F32
-    y: F32
-    alpha: F32
-    mirrored: tuple[F32, F32, F32] | None
-    atlas: tuple[F32, F32] | None
-
-
 class FaceMesh:
-    """Geometry of the face layer of one reference.
+    """Geometry and texture of the face layer of one reference.
 
     Args:
+        image: (H, W, 3).
         landmarks: of the reference, (478, 3) px.
         scale: px per inter-ocular distance.
         rotation: of the reference's head, (3, 3).
-        factor: px of the picture that is sampled per px of the reference (`sampling.Sampler.factor`).
     """
 
-    def __init__(self, landmarks: NDArray[np.float64], scale: float, rotation: NDArray[np.float64], factor: int = 1) -> None:
+    def __init__(
+        self, image: NDArray[np.uint8], landmarks: NDArray[np.float64], scale: float, rotation: NDArray[np.float64]
+    ) -> None:
         oval = list(head_space.FACE_OVAL)
         shape = head_space.template()
         outward = shape[oval, :2] - shape[oval, :2].mean(0)
@@ -94,14 +73,15 @@ class FaceMesh:
         self.triangles = self._all_triangles(len(oval))
         source = self.vertices(landmarks, scale, rotation)
         alphas = np.concatenate([np.ones(head_space.NUM_MESH), np.repeat(RIM_ALPHAS, len(oval))])
-        self._attributes = np.ascontiguousarray(np.column_stack([source[:, :2] * factor, alphas]), np.float32)
+        self.texture = Texture(image, box=_box(source, image.shape[1], image.shape[0]))
+        self._attributes = np.column_stack([self.texture.positions(source[:, :2]), alphas])
         whole = np.concatenate([np.arange(head_space.NUM_MESH), self._oval])  # the landmark that each vertex stands for
         canonical = (np.asarray(landmarks)[: head_space.NUM_MESH] - landmarks[168]) @ rotation / scale
         self._normals = _normals(canonical)[whole]
         self._facing = -(self._normals @ rotation.T)[:, 2]
         self._hidden = 1 - smoothstep(self._facing, *HIDDEN)
         self._atlas = head_space.atlas_layout(SHADING_SIZE)[whole]
-        self._mirrored = source[self._mirror(len(oval)), :2] * factor
+        self._mirrored = self.texture.positions(source[self._mirror(len(oval)), :2])
 
     @staticmethod
     def _mirror(count: int) -> NDArray[np.int64]:
@@ -141,7 +121,7 @@ class FaceMesh:
 
     def draw(
         self, vertices: NDArray[np.float64], rotation: NDArray[np.float64], width: int, height: int, with_atlas: bool = False
-    ) -> DrawnFace | None:
+    ) -> DrawnLayer | None:
         """Rasterise the layer.
 
         Args:
@@ -153,46 +133,35 @@ class FaceMesh:
         Returns:
             None if the face is off the frame.
         """
-        low = np.floor(vertices[:, :2].min(0)).astype(int) - MARGIN
-        high = np.ceil(vertices[:, :2].max(0)).astype(int) + MARGIN + 1
-        x0, y0 = max(low[0], 0), max(low[1], 0)
-        x1, y1 = min(high[0], width), min(high[1], height)
+        x0, y0, x1, y1 = _box(vertices, width, height)
         if x1 - x0 < 2 or y1 - y0 < 2:
             return None
-        columns_ = [self._attributes]
+        columns = [self._attributes]
         revealed = self._revealed(rotation)
         turned = bool(revealed.max() > 0.05)
         if turned:
-            columns_.append(np.column_stack([self._mirrored, revealed]))
+            columns.append(np.column_stack([self._mirrored, revealed]))
         if with_atlas:
-            columns_.append(self._atlas)
-        attributes = np.ascontiguousarray(np.column_stack(columns_), np.float32)
+            columns.append(self._atlas)
+        attributes = np.ascontiguousarray(np.column_stack(columns), np.float32)
         step = 2 if max(x1 - x0, y1 - y0) > FINE_UP_TO else 1
-        grid = MapGrid(int(x0), int(y0), int(x1 - x0), int(y1 - y0), step)
-        out = np.full((attributes.shape[1], *grid.shape), EMPTY, np.float32)
+        grid = MapGrid(x0, y0, x1 - x0, y1 - y0, step)
+        maps = np.zeros((attributes.shape[1], *grid.shape), np.float32)
         depth = np.full(grid.shape, np.inf, np.float32)
         z = np.ascontiguousarray(vertices[:, 2], np.float32)
-        rasterize(grid.points(vertices), z, attributes, self.triangles, False, depth, out)
-        inside = (out[0] > EMPTY).astype(np.uint8) * np.uint8(255)
-        _continue(out, inside == 0)
-        maps = [grid.enlarge(values) for values in out]
-        share = grid.enlarge(cv2.blur(inside, (3, 3), borderType=cv2.BORDER_REPLICATE).astype(np.float32))
-        return DrawnFace(
-            rows=slice(y0, y1), columns=slice(x0, x1), x=maps[0], y=maps[1],
-            alpha=maps[2] * np.maximum(share * (2 / 255) - 1, 0),  # falls off within the last pixel of the silhouette
-            mirrored=(maps[3], maps[4], np.clip(maps[5], 0, 1)) if turned else None,
-            atlas=(maps[-2], maps[-1]) if with_atlas else None,
+        rasterize(grid.points(vertices), z, attributes, self.triangles, False, depth, maps)
+        soften(depth, maps, COVERAGE)
+        return DrawnLayer(
+            rows=slice(y0, y1), columns=slice(x0, x1), grid=grid, maps=maps[:6] if turned else maps[:3],
+            atlas=maps[-2:] if with_atlas else None,
         )  # fmt: skip
 
 
-def _continue(out: F32, empty: NDArray[np.bool_]) -> None:
-    """Continue maps (K, H, W) by a sample beyond the silhouette, in place; farther out they are 0.
-
-    An enlarged map takes something from there; and sampling inside the picture is fast, outside it is not.
-    """
-    grow = np.ones((3, 3), np.uint8)
-    for values in out:
-        np.copyto(values, np.maximum(cv2.dilate(values, grow), 0), where=empty)
+def _box(vertices: NDArray[np.float64], width: int, height: int) -> Box:
+    """The part of a picture that holds all vertices (N, 2 or 3) px, with a margin."""
+    low = np.floor(vertices[:, :2].min(0)).astype(int) - MARGIN
+    high = np.ceil(vertices[:, :2].max(0)).astype(int) + MARGIN + 1
+    return max(int(low[0]), 0), max(int(low[1]), 0), min(int(high[0]), width), min(int(high[1]), height)
 
 
 def _normals(mesh: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,64 +11,74 @@ from numpy.typing import NDArray
 
 from dreamactor_cli.head_space import HeadPose
 from dreamactor_cli.person_space import PersonModel
-from dreamactor_cli.renderers.geometry.raster import EMPTY, MapGrid, rasterize
+from dreamactor_cli.renderers.geometry.compositing import COVERAGE, X, Y
+from dreamactor_cli.renderers.geometry.raster import DrawnLayer, MapGrid, rasterize
+from dreamactor_cli.renderers.geometry.texture import Texture
 
 Array = NDArray[np.float64]
-F32 = NDArray[np.float32]
 
 CELLS = 32  # grid cells over the longer side of the picture
 PAD = 0.25  # of the longer side: how far the mesh continues beyond the picture
-MAP_FLOOR = -4096.0  # px; source positions below it are mixed with `raster.EMPTY`
 MAP_STEP = 3  # px of the frame per sample of the map
+ENLARGED = 2  # the most that the texture is enlarged: hair and cloth are seen less closely than a face
 
 
 class PersonMesh:
-    """Geometry of the person layer of one reference.
+    """Geometry and texture of the person layer of one reference.
 
     Args:
+        image: (H, W, 4), the person with alpha.
         landmarks: of the reference, (478, 3) px, z relative to the pose's origin.
         pose: of the reference's head, T = 1.
-        alpha: (H, W), 0 where nobody is.
-        factor: px of the picture that is sampled per px of the reference (`sampling.Sampler.factor`).
     """
 
-    def __init__(self, landmarks: Array, pose: HeadPose, alpha: NDArray[np.uint8], factor: int = 1) -> None:
+    def __init__(self, image: NDArray[np.uint8], landmarks: Array, pose: HeadPose) -> None:
+        alpha = image[..., 3]
         self.height, self.width = alpha.shape
+        self.texture = Texture(image, most=ENLARGED)
+        self._near = _near(alpha)
+        self._to_near = np.float32(len(self._near) / len(self.texture.pixels))
         grid, triangles, step = _grid(self.width, self.height)
-        used = _near_person(grid, alpha, step)
-        keep = used[triangles].any(1)
-        self.triangles = np.ascontiguousarray(triangles[keep])
+        triangles = triangles[_near_person(grid, alpha, step)[triangles].any(1)]
+        used, triangles = np.unique(triangles, return_inverse=True)
+        grid, self.triangles = grid[used], np.ascontiguousarray(triangles.reshape(-1, 3), np.int32)
         self.model = PersonModel(grid, landmarks, pose)
-        self._used = np.unique(self.triangles)
-        self._attributes = np.ascontiguousarray(grid * factor, np.float32)
+        self._attributes = np.column_stack([self.texture.positions(grid), np.ones(len(grid), np.float32)])
 
-    def draw(self, vertices: Array) -> tuple[slice, slice, F32, F32, NDArray[np.bool_]] | None:
+    def draw(self, vertices: Array) -> DrawnLayer | None:
         """Rasterise the layer.
 
         Args:
             vertices: (N, 3) px, of `model`.
 
         Returns:
-            Rows, columns, and over them the source positions x, y in px of the sampled picture and where no mesh lies; None if
-            off the frame.
+            None if it is off the frame.
         """
-        low = np.floor(vertices[self._used, :2].min(0)).astype(int) // MAP_STEP * MAP_STEP
-        high = np.ceil(vertices[self._used, :2].max(0)).astype(int) + 1
+        low = np.floor(vertices[:, :2].min(0)).astype(int) // MAP_STEP * MAP_STEP
+        high = np.ceil(vertices[:, :2].max(0)).astype(int) + 1
         x0, y0 = max(int(low[0]), 0), max(int(low[1]), 0)
         width, height = min(int(high[0]), self.width) - x0, min(int(high[1]), self.height) - y0
         if width < 2 or height < 2:
             return None
         grid = MapGrid(x0, y0, width, height, MAP_STEP)
-        out = np.full((2, *grid.shape), EMPTY, np.float32)
+        maps = np.zeros((3, *grid.shape), np.float32)
         depth = np.full(grid.shape, np.inf, np.float32)
         z = np.ascontiguousarray(vertices[:, 2], np.float32)
-        rasterize(grid.points(vertices), z, self._attributes, self.triangles, True, depth, out)
-        x, y = (grid.enlarge(values) for values in out)
-        # Where the enlarged map passes from mesh to nothing, its values are a mixture of both, and nothing lies there either.
-        nothing = x < MAP_FLOOR
-        for positions in (x, y):
-            np.copyto(positions, 0, where=nothing)  # sampling inside the picture is fast, outside it is not
-        return slice(y0, y0 + height), slice(x0, x0 + width), x, y, nothing
+        rasterize(grid.points(vertices), z, self._attributes, self.triangles, True, depth, maps)
+        # The mesh ends where nobody is; its last sample must not be mixed with the nothing beside it.
+        near = cv2.remap(
+            self._near, maps[X] * self._to_near, maps[Y] * self._to_near, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
+        )
+        maps[COVERAGE] = cv2.erode(maps[COVERAGE], np.ones((3, 3), np.uint8)) * near
+        return DrawnLayer(rows=slice(y0, y0 + height), columns=slice(x0, x0 + width), grid=grid, maps=maps)
+
+
+def _near(alpha: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A small copy of the picture that is 1 where somebody is within reach of a sample of the map, else 0."""
+    height, width = alpha.shape
+    size = (-(-width // MAP_STEP), -(-height // MAP_STEP))
+    some = cv2.resize((alpha > 0).astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+    return np.asarray(cv2.dilate(some.astype(np.float32), np.ones((7, 7), np.uint8)), np.float32)
 
 
 def _near_person(grid: Array, alpha: NDArray[np.uint8], step: float) -> NDArray[np.bool_]:

@@ -1,11 +1,12 @@
-"""Compiled kernels of the geometry renderer: a z-buffered triangle rasteriser and the layer compositing.
+"""A z-buffered triangle rasteriser, and the coarse grids that it fills.
 
-The rasteriser writes, for each pixel, where in the reference picture its colour lies; `cv2.remap` then samples it.
+It writes where in the reference picture the colour of a pixel lies; `compositing.lay` then samples it.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numba as nb
@@ -13,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 EDGE_TOLERANCE = 1e-4  # barycentric: neighbours overlap by a hair, so that no pixel between them stays empty
-EMPTY = np.float32(-1e5)  # map value where no triangle lies
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -58,7 +58,7 @@ def rasterize(
         triangles: (M, 3); front faces turn clockwise on screen (positive area with y down).
         keep_back: draw back faces too.
         z_buffer: (H, W), read and written; fill it with infinity first.
-        out: (K, H, W), written.
+        out: (K, H, W), written where a triangle lies.
     """
     height, width = z_buffer.shape
     count = attributes.shape[1]
@@ -98,8 +98,51 @@ def rasterize(
                 c += step_c
 
 
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _continue(drawn: NDArray[np.int32], maps: NDArray[np.float32], x: int, y: int) -> None:
+    """Give an empty sample the values of a neighbour, if there is one."""
+    height, width = drawn.shape
+    for j in range(max(y - 1, 0), min(y + 2, height)):
+        for i in range(max(x - 1, 0), min(x + 2, width)):
+            if drawn[j, i]:
+                for n in range(maps.shape[0]):
+                    maps[n, y, x] = maps[n, j, i]
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def soften(z_buffer: NDArray[np.float32], maps: NDArray[np.float32], coverage: int) -> None:
+    """Let a drawn layer end softly at its silhouette, in place.
+
+    Coverage falls off within the last sample. Every map is continued by a sample beyond it, since a pixel between the last
+    sample inside and the first outside takes something from both.
+
+    Args:
+        z_buffer: (H, W), infinite where nothing was drawn.
+        maps: (K, H, W), 0 where nothing was drawn.
+        coverage: which of the maps is the coverage.
+    """
+    height, width = z_buffer.shape
+    drawn = np.empty((height, width), np.int32)
+    for y in range(height):
+        for x in range(width):
+            drawn[y, x] = z_buffer[y, x] < np.inf
+    around = np.zeros(width + 2, np.int32)  # drawn samples in the three rows about y, with a column to spare on each side
+    for y in range(height):
+        top, bottom = max(y - 1, 0), min(y + 1, height - 1)
+        for x in range(width):
+            around[x + 1] = drawn[top, x] + drawn[y, x] + drawn[bottom, x]
+        around[0], around[width + 1] = around[1], around[width]
+        for x in range(width):
+            near = around[x] + around[x + 1] + around[x + 2]
+            if near == 0 or near == 9:
+                continue
+            if not drawn[y, x]:
+                _continue(drawn, maps, x, y)
+            maps[coverage, y, x] *= np.float32(max(2 * near / 9 - 1, 0.0))
+
+
 class MapGrid:
-    """A map that is rasterised at every ``step``-th pixel of a part of the frame, and enlarged.
+    """A map that is rasterised at every ``step``-th pixel of a part of the frame.
 
     The maps of both layers are piecewise linear in triangles of many pixels: little is lost, and most of the time is saved.
 
@@ -107,6 +150,11 @@ class MapGrid:
         x0, y0: first column and row of the part.
         width, height: of the part, px.
         step: px of the frame per sample; 1 rasterises every pixel.
+
+    Attributes:
+        shape: samples, (rows, columns).
+        columns: for each column of the part the sample to its left, and how far it lies towards the next, 0..1.
+        rows: likewise for each row.
     """
 
     def __init__(self, x0: int, y0: int, width: int, height: int, step: int) -> None:
@@ -115,6 +163,13 @@ class MapGrid:
         self._pad = 1 if step > 1 else 0
         self.shape = (-(-height // step) + 2 * self._pad, -(-width // step) + 2 * self._pad)
         self._corner = np.array([x0, y0]) + (step - 1) / 2
+        self.columns = self._places(width, self.shape[1])
+        self.rows = self._places(height, self.shape[0])
+
+    def _places(self, size: int, samples: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+        at = (np.arange(size) - (self._step - 1) / 2) / self._step + self._pad
+        before = np.minimum(np.floor(at), samples - 2)
+        return before.astype(np.uint32), (at - before).astype(np.float32)
 
     def points(self, vertices: NDArray[np.float64]) -> NDArray[np.float32]:
         """Vertices (N, 2 or 3) px of the frame in px of the map, (N, 2)."""
@@ -130,22 +185,19 @@ class MapGrid:
         return np.asarray(whole[first : first + self.height, first : first + self.width], np.float32)
 
 
-@nb.njit(cache=True, nogil=True)
-def composite(
-    frame: NDArray[np.uint8],
-    color: NDArray[np.uint8],
-    alpha: NDArray[np.uint8],
-) -> None:
-    """Lay ``color`` (H, W, 3) over ``frame`` (H, W, 3) by ``alpha`` (H, W), in place."""
-    height, width = alpha.shape
-    for y in range(height):
-        for x in range(width):
-            a = np.int32(alpha[y, x])
-            if a == 255:
-                for n in range(3):
-                    frame[y, x, n] = color[y, x, n]
-            elif a > 0:
-                for n in range(3):
-                    below = np.int32(frame[y, x, n])
-                    mixed = below * 255 + a * (np.int32(color[y, x, n]) - below) + 127
-                    frame[y, x, n] = np.uint8(mixed // 255)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnLayer:
+    """A layer over a part of a frame, to be sampled and laid over it by `compositing.lay`.
+
+    Attributes:
+        rows, columns: of the frame.
+        grid: how the maps lie over the part.
+        maps: (3 or 6, m, n), see `compositing.lay`.
+        atlas: (2, m, n), positions in the shading atlas, px; None if they were not asked for.
+    """
+
+    rows: slice
+    columns: slice
+    grid: MapGrid
+    maps: NDArray[np.float32]
+    atlas: NDArray[np.float32] | None = None

@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -18,16 +19,18 @@ from threadpoolctl import threadpool_limits
 
 from dreamactor_cli import head_space
 from dreamactor_cli.contracts import Controls, ControlStream, Reference, RendererSpec, RenderSettings
+from dreamactor_cli.renderers.geometry.compositing import COVERAGE, lay, lay_over, opaque_runs
 from dreamactor_cli.renderers.geometry.eyes import Eyes
 from dreamactor_cli.renderers.geometry.face_mesh import FaceMesh
 from dreamactor_cli.renderers.geometry.layers import fill, separate
 from dreamactor_cli.renderers.geometry.mouth import MouthInterior
 from dreamactor_cli.renderers.geometry.person_mesh import PersonMesh
-from dreamactor_cli.renderers.geometry.raster import composite
-from dreamactor_cli.renderers.geometry.sampling import Sampler
+from dreamactor_cli.renderers.geometry.raster import DrawnLayer
 from dreamactor_cli.renderers.geometry.shading import Shading
+from dreamactor_cli.renderers.geometry.texture import Texture
 
 U8 = NDArray[np.uint8]
+Canvas = NDArray[np.uint32]  # (H, W), see `compositing`
 Array = NDArray[np.float64]
 
 MIRROR_FLOOR = 0.02  # share of the mirrored side below which it is not drawn
@@ -58,11 +61,9 @@ class Actor:
         layers = separate(image, reference.matte[0], _oval_mask(landmarks, self.width, self.height, 0.0))
         neck = fill(layers.color, _jaw(pose, landmarks, self.width, self.height))
         person = np.dstack([np.clip(np.rint(neck), 0, 255).astype(np.uint8), layers.alpha])
-        self.background = layers.background
-        self._person = Sampler(person, most=2)
-        self._face = Sampler(image)
-        self._person_mesh = PersonMesh(landmarks, pose, layers.alpha, self._person.factor)
-        self._face_mesh = FaceMesh(landmarks, scale, rotation, self._face.factor)
+        self.background = np.dstack([layers.background, np.zeros_like(layers.alpha)]).view(np.uint32)[..., 0]
+        self._person = PersonMesh(person, landmarks, pose)
+        self._face = FaceMesh(image, landmarks, scale, rotation)
         self._mouth = MouthInterior(image, landmarks, rotation)
         self._eyes = Eyes(image, landmarks)
 
@@ -73,62 +74,64 @@ class Actor:
         at = slice(index, index + 1)
         pose = head_space.pose_of_sphere(head.center[at], head.radius[at], head.rotation[at])
         landmarks = face.landmarks[index].astype(np.float64)
-        vertices = self._person_mesh.model.move(
+        vertices = self._person.model.move(
             pose, landmarks, head.head_2d[index].astype(np.float64), head.torso_2d[index].astype(np.float64),
             head.field[index].astype(np.float64),
         )  # fmt: skip
-        frame = self.background.copy()
-        cover = np.zeros((self.height, self.width), np.uint8)
-        self._draw_person(frame, cover, vertices, alpha)
+        face_vertices = self._face.vertices(landmarks, float(pose.scale[0]), pose.rotation[0])
         seen = controls.appearance
-        self._draw_face(frame, cover, landmarks, pose, None if seen is None else seen.shading[index])
-        patch = seen.mouth[index] if seen is not None and self._driver_mouth else None
-        self._mouth.draw(frame, landmarks, pose.rotation[0], patch)
-        self._eyes.draw(frame, landmarks)
-        return np.dstack([frame, cover]) if alpha else frame
-
-    def _draw_person(self, frame: U8, cover: U8, vertices: Array, alone: bool) -> None:
-        """Lay the person over the frame, in place; ``alone``: its colours as they are, for a frame without background."""
-        drawn = self._person_mesh.draw(vertices)
-        if drawn is None:
-            return
-        rows, columns, x, y, nothing = drawn
-        person = self._person.at(x, y)
-        color, alpha = person[..., :3], person[..., 3]
-        alpha[nothing] = 0
-        cover[rows, columns] = alpha
-        if alone:
-            frame[rows, columns] = color
+        relit = self._shading is not None and seen is not None
+        drawn = self._face.draw(face_vertices, pose.rotation[0], self.width, self.height, with_atlas=relit)
+        canvas = self.background.copy()
+        _lay(canvas, self._person.draw(vertices), self._person.texture, behind=drawn, alone=alpha)
+        if drawn is not None and self._shading is not None and seen is not None:
+            self._lay_relit(canvas, drawn, seen.shading[index])
         else:
-            composite(frame[rows, columns], color, alpha)
+            _lay(canvas, drawn, self._face.texture)
+        frame = _channels(canvas)
+        picture = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGBA2RGB), np.uint8)
+        patch = seen.mouth[index] if seen is not None and self._driver_mouth else None
+        self._mouth.draw(picture, landmarks, pose.rotation[0], patch)
+        self._eyes.draw(picture, landmarks)
+        return np.dstack([picture, frame[..., 3]]) if alpha else picture
 
-    def _draw_face(self, frame: U8, cover: U8, landmarks: Array, pose: head_space.HeadPose, shading: U8 | None) -> None:
-        """Lay the face over the frame and over the alpha of the person, in place."""
-        rotation = pose.rotation[0]
-        vertices = self._face_mesh.vertices(landmarks, float(pose.scale[0]), rotation)
-        relit = self._shading is not None and shading is not None
-        drawn = self._face_mesh.draw(vertices, rotation, self.width, self.height, with_atlas=relit)
-        if drawn is None:
-            return
-        color = self._face.at(drawn.x, drawn.y)
-        if drawn.mirrored is not None:
-            x, y, share = drawn.mirrored
-            part = _extent(share > MIRROR_FLOOR)
-            composite(color[part], self._face.at(x[part], y[part]), np.rint(share[part] * 255).astype(np.uint8))
-        if self._shading is not None and shading is not None and drawn.atlas is not None:
-            color = self._shading.apply(color, shading, *drawn.atlas)
-        alpha = np.rint(drawn.alpha * 255).astype(np.uint8)
-        composite(frame[drawn.rows, drawn.columns], color, alpha)
-        under = cover[drawn.rows, drawn.columns]
-        np.maximum(under, alpha, out=under)
+    def _lay_relit(self, canvas: Canvas, drawn: DrawnLayer, shading: U8) -> None:
+        """Lay the face over the canvas under the driver's light, in place."""
+        assert self._shading is not None and drawn.atlas is not None
+        alone = np.zeros((drawn.grid.height, drawn.grid.width), np.uint32)
+        _lay(alone, replace(drawn, rows=slice(None), columns=slice(None)), self._face.texture, alone=True)
+        face = _channels(alone)
+        atlas = [drawn.grid.enlarge(positions) for positions in drawn.atlas]
+        face[..., :3] = self._shading.apply(face[..., :3], shading, *atlas)
+        lay_over(canvas[drawn.rows, drawn.columns], alone)
 
 
-def _extent(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Rows and columns that hold all of a mask (H, W)."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return slice(0, 0), slice(0, 0)
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+def _lay(
+    canvas: Canvas, drawn: DrawnLayer | None, texture: Texture, *, behind: DrawnLayer | None = None, alone: bool = False
+) -> None:
+    """Lay a layer over the canvas, in place.
+
+    Args:
+        behind: a layer that will be laid over it: what that hides need not be drawn.
+        alone: colours and alpha as they are, for a frame without background.
+    """
+    if drawn is None:
+        return
+    hidden = np.zeros((len(canvas), 2), np.int32)
+    if behind is not None:
+        runs = hidden[behind.rows]
+        opaque_runs(behind.maps[COVERAGE], behind.grid.columns[0], behind.grid.rows[0], runs)
+        runs += behind.columns.start - drawn.columns.start
+        np.clip(runs, 0, None, out=runs)
+    lay(
+        canvas[drawn.rows, drawn.columns], texture.pixels, drawn.maps, drawn.grid.columns, drawn.grid.rows, hidden[drawn.rows],
+        MIRROR_FLOOR, alone,
+    )  # fmt: skip
+
+
+def _channels(canvas: Canvas) -> U8:
+    """The bytes of a canvas (H, W), as a view (H, W, 4)."""
+    return canvas.view(np.uint8).reshape(*canvas.shape, 4)
 
 
 def _oval_mask(landmarks: Array, width: int, height: int, inset: float) -> U8:
@@ -156,7 +159,7 @@ class GeometryRenderer:
     """See the module's docstring. Needs no device and no weights."""
 
     spec = RendererSpec(
-        name="geometry", version="1", needs=("face", "head"), reference_needs=("face", "head", "matte"), size_multiple=1
+        name="geometry", version="2", needs=("face", "head"), reference_needs=("face", "head", "matte"), size_multiple=1
     )
 
     def __init__(self, threads: int | None = None) -> None:

@@ -13,6 +13,8 @@ from dreamactor_cli import head_space
 from dreamactor_cli.head_space import HeadPose
 from dreamactor_cli.renderers.geometry.person_mesh import PersonMesh
 
+from .positions import picture_positions
+
 if TYPE_CHECKING:
     from dreamactor_cli.contracts import Reference
 
@@ -35,9 +37,9 @@ class Person(NamedTuple):
         vertices = self.mesh.model.move(pose, head_space.to_image(self.canonical, pose)[0], STILL, torso)
         drawn = self.mesh.draw(vertices)
         assert drawn is not None
-        rows, columns, x, y, nothing = drawn
+        covered = drawn.grid.enlarge(drawn.maps[2]) > 0
         whole = np.full((2, *self.solid.shape), np.nan)
-        whole[:, rows, columns] = np.where(nothing, np.nan, np.stack([x, y]))
+        whole[:, drawn.rows, drawn.columns] = np.where(covered, picture_positions(drawn, self.mesh.texture), np.nan)
         return whole[0], whole[1]
 
 
@@ -50,7 +52,8 @@ def person(reference: Reference) -> Person:
     canonical = (face.identity + face.expression[0]).astype(np.float64)
     alpha = np.rint(reference.matte[0] * 255).astype(np.uint8)
     landmarks = head_space.to_image(canonical, pose)[0]
-    return Person(PersonMesh(landmarks, pose, alpha), landmarks, pose, canonical, alpha > 100)
+    picture = np.dstack([reference.images[0], alpha])
+    return Person(PersonMesh(picture, landmarks, pose), landmarks, pose, canonical, alpha > 100)
 
 
 def test_without_motion_every_pixel_stays(person: Person) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dreamactor_cli.renderers.geometry.raster import EMPTY, composite, rasterize
+from dreamactor_cli.renderers.geometry.raster import rasterize, soften
 
 HEIGHT, WIDTH = 40, 50
+EMPTY = np.float32(-1e5)
 
 
 def _draw(
@@ -97,22 +99,21 @@ def test_triangles_off_the_buffer_and_without_area(points: list[list[float]]) ->
     assert filled == (HEIGHT * WIDTH if points[0][0] < 0 else 0)
 
 
-def test_layers_are_mixed_to_the_nearest_level() -> None:
-    rng = np.random.default_rng(0)
-    below, color = rng.integers(0, 256, (2, 30, 40, 3)).astype(np.uint8)
-    alpha = rng.integers(0, 256, (30, 40)).astype(np.uint8)
-    alpha[:4], alpha[4:8] = 0, 255
-    frame = below.copy()
-    composite(frame, color, alpha)
-    part = alpha[..., None] / 255.0
-    exact = part * color + (1 - part) * below
-    assert np.abs(frame - exact).max() <= 0.51
-    np.testing.assert_array_equal(frame[:4], below[:4])
-    np.testing.assert_array_equal(frame[4:8], color[4:8])
+def test_a_silhouette_ends_softly_and_is_continued_by_one_sample() -> None:
+    depth = np.full((8, 9), np.inf, np.float32)
+    depth[2:6, 3:7] = 1
+    maps = np.zeros((2, 8, 9), np.float32)
+    maps[:, 2:6, 3:7] = np.array([5, 1])[:, None, None]
+    soften(depth, maps, 1)
+    np.testing.assert_array_equal(maps[0] == 5, cv2.dilate((depth == 1).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+    assert (maps[1, 3:5, 4:6] == 1).all()
+    assert (maps[1][depth == np.inf] == 0).all()
+    edge = maps[1, 2, 4:6]
+    assert (edge > 0.2).all()
+    assert (edge < 0.5).all()
 
 
-def test_equal_colours_stay_equal_under_any_alpha() -> None:
-    levels = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 256, 1).repeat(3, 2)
-    frame = levels.copy()
-    composite(frame, levels, np.repeat(np.arange(256, dtype=np.uint8)[None], 256, 0))
-    np.testing.assert_array_equal(frame, levels)
+def test_at_the_border_of_the_buffer_nothing_is_softened() -> None:
+    maps = np.ones((3, 5, 6), np.float32)
+    soften(np.ones((5, 6), np.float32), maps, 2)
+    assert (maps == 1).all()

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dreamactor_cli.renderers.geometry import sampling
-from dreamactor_cli.renderers.geometry.sampling import Sampler
+from dreamactor_cli.renderers.geometry import texture
+from dreamactor_cli.renderers.geometry.compositing import lay
+from dreamactor_cli.renderers.geometry.raster import MapGrid
+from dreamactor_cli.renderers.geometry.texture import Texture
 
 
 @pytest.fixture(params=[True, False], ids=["enlarged", "as it is"])
 def enlarge(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     if not request.param:
-        monkeypatch.setattr(sampling, "FACTORS", ())
+        monkeypatch.setattr(texture, "FACTORS", ())
     return bool(request.param)
 
 
@@ -24,9 +26,14 @@ def _positions(height: int, width: int, dx: float = 0.0, dy: float = 0.0) -> tup
 
 
 def _sample(image: NDArray[np.uint8], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The picture at positions in its own px."""
-    sampler = Sampler(image)
-    return sampler.at(x * np.float32(sampler.factor), y * np.float32(sampler.factor))
+    """The picture at positions in its own px, (h, w, C)."""
+    made = Texture(image)
+    at = made.positions(np.stack([x.ravel(), y.ravel()], 1)).T.reshape(2, *x.shape)
+    grid = MapGrid(0, 0, x.shape[1], x.shape[0], 1)
+    canvas = np.zeros(x.shape, np.uint32)
+    maps = np.concatenate([at, np.ones((1, *x.shape), np.float32)])
+    lay(canvas, made.pixels, maps, grid.columns, grid.rows, np.zeros((len(x), 2), np.int32), 1.0, True)
+    return canvas.view(np.uint8).reshape(*x.shape, 4)[..., : image.shape[2]]
 
 
 @pytest.mark.parametrize("channels", [3, 4])
@@ -60,7 +67,15 @@ def test_beyond_the_border_the_picture_is_reflected(enlarge: bool) -> None:
     np.testing.assert_array_equal(_sample(image, x, y), padded)
 
 
-def test_large_pictures_are_not_enlarged() -> None:
-    assert Sampler(np.zeros((2001, 2000, 3), np.uint8)).factor == 1
-    assert Sampler(np.zeros((1000, 1000, 3), np.uint8)).factor == 2
-    assert Sampler(np.zeros((400, 400, 3), np.uint8)).factor == 4
+def test_a_part_of_a_picture_gives_that_part_back(enlarge: bool) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (30, 40, 3)).astype(np.uint8)
+    part = Texture(image, box=(7, 5, 31, 22))
+    factor = part.positions(np.array([[1.0, 1.0]]))[0, 0] - part.positions(np.array([[0.0, 0.0]]))[0, 0]
+    found = part.pixels.view(np.uint8).reshape(*part.pixels.shape, 4)[:: int(factor), :: int(factor), :3]
+    np.testing.assert_array_equal(found, image[5:22, 7:31])
+    np.testing.assert_array_equal(part.positions(np.array([[7.0, 5.0]])), [[0, 0]])
+
+
+@pytest.mark.parametrize(("side", "factor"), [(2001, 1), (1000, 2), (400, 4)])
+def test_large_pictures_are_enlarged_less(side: int, factor: int) -> None:
+    assert Texture(np.zeros((side, 2000 if factor == 1 else side, 3), np.uint8)).pixels.shape[0] == factor * (side - 1) + 1
