@@ -187,7 +187,7 @@ class _Reader:
         preset = self._preset(row)
         values = row.values
         complete = "image" in values and values.keys() & {"driving", "audio"}
-        if not (complete or values.keys() & {"id", "output"}):
+        if row.wrong & {"id", "output"} or not (complete or values.keys() & {"id", "output"}):
             return None
         name = values.get("id") or _default_id(values)
         path = self._output(row, name)
@@ -240,7 +240,8 @@ def _paired(pictures: tuple[Path, ...], at: _Row, driver: _Row) -> _Row:
 def _default_id(values: Values) -> str:
     """By the output if it is named, else by image and driver."""
     if "output" in values:
-        return str(PurePosixPath(values["output"]).with_suffix(""))
+        output = PurePosixPath(values["output"])
+        return str(output.with_suffix("") if output.name else output)
     return job_name(values["image"][0], str(values.get("audio") or values["driving"]))
 
 

@@ -108,7 +108,7 @@ def _delimiter(text: str) -> str:
 
 
 def _read_csv(text: str, delimiter: str, table: Table) -> None:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     header: list[str] | None = None
     for line, cells in _numbered(reader, table):
         if header is None:
