@@ -8,8 +8,9 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
+from typing import Any
 
-from dreamactor_cli import compose, provenance, sidecar
+from dreamactor_cli import compose, dubbing, provenance, sidecar
 from dreamactor_cli.cache import Cache
 from dreamactor_cli.contracts import U8, ControlStream, Job, Reference, Renderer, RendererSpec, RenderResult, RenderSettings
 from dreamactor_cli.driving import Driver, load_driver
@@ -67,6 +68,8 @@ def run_job(
         if done is not None:
             return done
         check_output(job)
+        if dubbing.is_dub(job):
+            return _dubbed(job, description, cache, clock, tell, means)
         with clock("reference"):
             loaded = kept.reference(job.references, description["references"], size=job.preset.size, cache=cache)
         with clock("extract"):
@@ -131,21 +134,48 @@ def _render(
         memory=means.memory,
     )  # fmt: skip
     frames = _frames(job, renderer, reference, controls, driver, settings)
-    tell("render", 0, controls.num_frames)  # the first frame of the first run waits for kernels to be compiled
+    return controls.num_frames, _encode(job, frames, controls.num_frames, controls.fps, _sound(driver), metadata, tell)
+
+
+def _encode(
+    job: Job, frames: Generator[U8, None, None], total: int, fps: Fraction, sound: AudioSource | None,
+    metadata: Mapping[str, str], tell: Progress,
+) -> tuple[str, ...]:  # fmt: skip
+    """Write frames as they come; what the encoder has to say."""
+    tell("render", 0, total)  # the first frame of the first run waits for kernels to be compiled
     first = next(frames)
     writer = VideoWriter(
-        job.output, width=first.shape[1], height=first.shape[0], fps=controls.fps, crf=preset.crf, alpha=first.shape[2] == 4,
-        audio=_sound(driver), metadata=metadata, overwrite=True,
+        job.output, width=first.shape[1], height=first.shape[0], fps=fps, crf=job.preset.crf, alpha=first.shape[2] == 4,
+        audio=sound, metadata=metadata, overwrite=True,
     )  # fmt: skip
     with closing(frames), writer:
         writer.write(first)
         for index in count(1):
-            tell("render", index, controls.num_frames)
+            tell("render", index, total)
             frame = next(frames, None)
             if frame is None:
                 break
             writer.write(frame)
-    return controls.num_frames, writer.warnings
+    return writer.warnings
+
+
+def _dubbed(job: Job, description: Mapping[str, Any], cache: Cache, clock: _Clock, tell: Progress, means: Means) -> RenderResult:
+    """A job whose source is a video: all of it stays but the mouth."""
+    with clock("extract"):
+        dub = dubbing.load_dub(
+            job, cache=cache, workers=means.workers, on_progress=lambda done, total: tell("extract", done, total)
+        )
+    with clock("render"):
+        tags = provenance.container_tags(description)
+        warnings = _encode(job, dub.frames(), dub.num_frames, dub.fps, dub.sound, tags, tell)
+    provenance.sign_output(job, description)
+    result = RenderResult(
+        id=job.id, status="ok", output=job.output, sha256=sidecar.output_sha256(job.output), frames=dub.num_frames,
+        seconds=clock.seconds, cache_hits=dub.cache_hits, device=means.device,
+        warnings=(*dub.warnings, *warnings, *_damage(cache)),
+    )  # fmt: skip
+    sidecar.write_sidecar(job, description, result)
+    return result
 
 
 def _controls(job: Job, reference: Reference, driver: Driver) -> ControlStream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -153,7 +154,7 @@ def fit(motion: ControlStream, frames: int, fps: Fraction, preset: Preset) -> tu
         return motion, own if preset.sound_ends == "rest" else frames
     if preset.motion_ends == "cut":
         return motion, own
-    wanted = int(np.ceil(frames * motion.fps / fps)) + 1
+    wanted = math.ceil(frames * motion.fps / fps) + 1
     return Folded(whole=motion, num_frames=wanted, rule=preset.motion_ends), frames
 
 
@@ -171,14 +172,17 @@ class Folded:
 
     @property
     def fps(self) -> Fraction:
+        """Of the whole."""
         return self.whole.fps
 
     @property
     def width(self) -> int:
+        """Of the whole, px."""
         return self.whole.width
 
     @property
     def height(self) -> int:
+        """Of the whole, px."""
         return self.whole.height
 
     @property

@@ -26,7 +26,7 @@ HEAVY = {
 
 # Who may import which packages of ours. A file belongs to the first layer whose name its module starts with.
 BASE = ("contracts", "arkit", "errors", "head_space", "person_space", "resources", "nearest", "atomic")
-PIPELINE = ("driving", "speaking", "reference", "compose", "sidecar", "provenance", "kept")  # what it is made of
+PIPELINE = ("driving", "speaking", "dubbing", "reference", "compose", "sidecar", "provenance", "kept")  # what it is made of
 LAYERS: dict[str, tuple[str, ...]] = {
     "app": ("commands", "console", "endings", *BASE),
     "__main__": ("app",),
@@ -70,6 +70,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "presets": ("renderers", *BASE),
     "console": ("cache", *BASE),
     "endings": BASE,
+    "dubbing": (
+        "speaking", "speech_face", "controls", "renderers", "retarget", "media", "cache", *BASE,
+    ),
     "speaking": (
         "driving", "speech_face", "controls", "controls_file", "retarget", "media", "cache", "motion", *BASE,
     ),

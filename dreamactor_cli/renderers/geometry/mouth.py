@@ -70,10 +70,14 @@ class MouthInterior:
         image: reference, (H, W, 3), RGB.
         landmarks: of the reference, (478, 3), px.
         rotation: of the reference's head, (3, 3), canonical head space to camera.
+        everywhere: the frames are not made of the reference, so that no mouth in them is the reference's own.
     """
 
-    def __init__(self, image: U8, landmarks: NDArray[np.floating], rotation: NDArray[np.floating]) -> None:
-        self._model = measure_mouth(image, np.asarray(landmarks, np.float64), np.asarray(rotation, np.float64))
+    def __init__(
+        self, image: U8, landmarks: NDArray[np.floating], rotation: NDArray[np.floating], *, everywhere: bool = False
+    ) -> None:
+        model = measure_mouth(image, np.asarray(landmarks, np.float64), np.asarray(rotation, np.float64))
+        self._model = model._replace(gaps=np.full_like(model.gaps, -1.0)) if everywhere else model
 
     def draw(
         self,
