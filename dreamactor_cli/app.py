@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from dreamactor_cli import __version__
-from dreamactor_cli.commands import animate, cache, demo, doctor, evaluate, extract, presets, verify
+from dreamactor_cli.commands import animate, cache, demo, doctor, evaluate, extract, lipsync, presets, render, verify
 from dreamactor_cli.commands.common import with_global_options
 from dreamactor_cli.console import Console, one_line
 from dreamactor_cli.endings import ending_of, failure_record
@@ -51,7 +51,8 @@ def _root(context: typer.Context, version: _Version = False) -> None:  # noqa: A
 
 def _register() -> None:
     commands: tuple[Callable[..., None], ...] = (
-        demo.demo, extract.extract, animate.animate, evaluate.evaluate, verify.verify, doctor.doctor,
+        demo.demo, extract.extract, animate.animate, lipsync.lipsync, render.render, evaluate.evaluate, verify.verify,
+        doctor.doctor,
     )  # fmt: skip
     for command in commands:
         app.command()(with_global_options(command))
