@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dreamactor_cli.console import Console
 from dreamactor_cli.executors.base import Progress, Started
@@ -26,12 +26,6 @@ SECONDS_BETWEEN_EVENTS = 1.0  # of one worker's progress as JSON
 LAST_FAILURES = 5
 
 
-class View(Protocol):
-    """Is told all events of a run, in order."""
-
-    def __call__(self, event: RunEvent) -> None: ...
-
-
 @contextmanager
 def shown(console: Console, environ: Mapping[str, str], *, openjd: bool = False) -> Iterator[OnEvent]:
     """Show a run the way that console and environment ask for.
@@ -40,7 +34,7 @@ def shown(console: Console, environ: Mapping[str, str], *, openjd: bool = False)
         openjd: write OpenJD's lines though the environment does not tell of it.
     """
     tally = Tally()
-    views: list[View] = [_Json(console) if console.json else _Outputs(console)]
+    views: list[OnEvent] = [_Json(console) if console.json else _Outputs(console)]
     if openjd or OPENJD in environ:
         views.append(_OpenJD(console, tally))
     if console.quiet:
@@ -56,7 +50,7 @@ def shown(console: Console, environ: Mapping[str, str], *, openjd: bool = False)
     if console.quiet or not console.is_terminal:
         yield tell
         return
-    with _screen(console, tally) as on_screen:
+    with _screen(tally) as on_screen:
         views.append(on_screen)
         yield tell
 
@@ -81,6 +75,7 @@ class Tally:
         self._frames = self._all_frames = 0
 
     def __call__(self, event: RunEvent) -> None:
+        """Take an event in."""
         match event:
             case Phase():
                 self.phase, self.tasks, self.done, self._frames, self._all_frames = event.name, event.tasks, 0, 0, event.frames
@@ -264,7 +259,7 @@ def _left(tally: Tally) -> str:
 
 
 @contextmanager
-def _screen(console: Console, tally: Tally) -> Iterator[View]:
+def _screen(tally: Tally) -> Iterator[OnEvent]:
     """A picture of the run on the terminal: the whole, a line a worker, the last failures."""
     from rich.console import Console as RichConsole
     from rich.live import Live

@@ -33,18 +33,32 @@ def sweep(folders: Iterable[Path]) -> int:
     return removed
 
 
+def remove_own(folder: Path) -> None:
+    """Remove the temporary files of this process, which is about to end in the midst of its work."""
+    mine = (unique_suffix().partition(".")[0], str(os.getpid()))
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
+            owner = _OWNER.fullmatch(path.name)
+            if owner is not None and (owner["host"], owner["pid"]) == mine:
+                _delete(path)
+
+
 def _remove(path: Path) -> bool:
     """Whether a file was left behind, and is gone now."""
     owner = _OWNER.fullmatch(path.name)
     if owner is None or not _is_abandoned(path, owner["host"], int(owner["pid"])):
         return False
     _end_writers(path)
+    _delete(path)
+    return not path.exists()
+
+
+def _delete(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
         with suppress(OSError):
             path.unlink()
-    return not path.exists()
 
 
 def _is_abandoned(path: Path, host: str, pid: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -100,11 +100,11 @@ def render(
         "preset": preset, "start": start, "duration": duration, "subject": subject, "region": region, "motion": motion,
         "anchor": anchor, "expression_scale": expression_scale, "smoothing": smoothing, "renderer": renderer, "size": size,
         "fps": fps, "background": background, "mouth": mouth, "relight": relight, "crf": crf, "side_by_side": side_by_side,
-        "seed": seed, "overwrite": overwrite,
+        "seed": seed, "overwrite": overwrite, "credentials": credentials, "key": key,
     }  # fmt: skip
     if qc not in GATES:
         raise UsageError(f"--qc {qc} is unknown", nearest.hint(qc, GATES))
-    jobs = _load(console, manifest, output, overrides, product, credentials, key)
+    jobs = _load(console, manifest, output, overrides, product)
     settings = _settings(devices, workers, timeout, ray_address)
     if dry_run:
         _dry_run(console, jobs, output, shard, settings)
@@ -116,28 +116,19 @@ def render(
     _conclude(console, summary, output)
 
 
-def _load(
-    console: Console,
-    manifest: str,
-    output: Path,
-    overrides: Mapping[str, object],
-    product: bool,
-    credentials: Path | None,
-    key: Path | None,
-) -> tuple[Job, ...]:
+def _load(console: Console, manifest: str, output: Path, overrides: Mapping[str, object], product: bool) -> tuple[Job, ...]:
     """The jobs of a manifest; all that is wrong with it is told, line by line."""
     from dreamactor_cli.manifest import load_manifest
 
     source = None if manifest == "-" else Path(manifest)
     try:
-        jobs = load_manifest(source, folder=output, overrides=overrides, product=product)
+        return load_manifest(source, folder=output, overrides=overrides, product=product)
     except ManifestError as error:
         for problem in error.problems[:MOST_PROBLEMS]:
             console.warn(problem)
         if len(error.problems) > MOST_PROBLEMS:
             console.warn(f"and {len(error.problems) - MOST_PROBLEMS} more")
         raise
-    return tuple(replace(job, credentials=credentials, key=key) for job in jobs)
 
 
 def _settings(devices: str | None, workers: int | None, timeout: float | None, address: str) -> Settings:
@@ -153,7 +144,7 @@ def _settings(devices: str | None, workers: int | None, timeout: float | None, a
 def _dry_run(console: Console, jobs: Sequence[Job], output: Path, shard: str | None, settings: Settings) -> None:
     """Say what would be done."""
     from dreamactor_cli.executors.shard import find_shard
-    from dreamactor_cli.live import duration, planned_line
+    from dreamactor_cli.live import planned_line
     from dreamactor_cli.plan import make_plan
     from dreamactor_cli.run_record import reopened
 

@@ -23,12 +23,11 @@ from dreamactor_cli.contracts import Job, RenderResult
 from dreamactor_cli.errors import DreamActorError, JobFailed, JobTimeout, WorkerLost
 from dreamactor_cli.executors.base import OnEvent, Progress, Started, Task, Waiting
 from dreamactor_cli.executors.pool_worker import begin, perform
-from dreamactor_cli.executors.settings import Settings, cores
+from dreamactor_cli.executors.settings import THREADS, Settings, cores
 from dreamactor_cli.executors.worker import failure_of
 
 SECONDS_BETWEEN_LOOKS = 0.5  # whether busy workers are still there
 GRACE = 1.0  # seconds that the result of a worker that has just gone may still be on its way
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 class Pool:
@@ -38,7 +37,7 @@ class Pool:
         self.workers = settings.count
         self._logs = tempfile.TemporaryDirectory(prefix="dreamactor-logs-")
         self._wake_reader, self._wake_writer = multiprocessing.Pipe(duplex=False)
-        threads = dict.fromkeys(_THREADS, str(settings.share))
+        threads = dict.fromkeys(THREADS, str(settings.share))
         logs = Path(self._logs.name)
         self._slots = [
             _Slot(f"cuda:{name}", "cuda", {**threads, "CUDA_VISIBLE_DEVICES": name}, settings.timeout, logs / f"{k}.log")

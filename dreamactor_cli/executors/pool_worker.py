@@ -107,10 +107,7 @@ def _die_with_parent() -> None:
 
 def _end(code: int) -> None:
     """Leave without a word, and take FFmpeg and the extraction's processes along."""
-    import psutil
+    from dreamactor_cli.executors.worker import end_children
 
-    with suppress(psutil.Error):
-        for child in psutil.Process().children(recursive=True):
-            with suppress(psutil.Error):
-                child.kill()
+    end_children()
     os._exit(code)

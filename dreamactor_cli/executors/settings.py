@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+# What bounds the threads of OpenMP, of the BLAS libraries and of numba, if it is set before they are loaded.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:

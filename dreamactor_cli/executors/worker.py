@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,16 @@ class Worker:
             workers=workers, on_progress=lambda done, total: tell("extract", done, total),
         )  # fmt: skip
         return found.stream.num_frames, found.cache_hits, found.warnings
+
+
+def end_children() -> None:
+    """Kill what this process has started: FFmpeg, and the processes of an extraction."""
+    import psutil
+
+    with suppress(psutil.Error):
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                child.kill()
 
 
 def failure_of(error: DreamActorError) -> JobError:
