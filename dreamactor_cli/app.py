@@ -107,7 +107,7 @@ def _fail(console: Console, error: BaseException) -> int:
 
 
 class _Signals:
-    """Turns SIGINT and SIGTERM into exceptions, so that whoever holds temporary files removes them.
+    """Turns SIGINT, SIGTERM and SIGUSR2 (a farm's warning) into exceptions, so that whoever holds temporary files removes them.
 
     Attributes:
         received: the first signal; 0 if there was none. Whatever a library made of the exception, this is why it ended.
@@ -118,7 +118,7 @@ class _Signals:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> _Signals:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` and a shell's background jobs have it
                 self._before[number] = signal.signal(number, self._stop)
         return self
@@ -128,8 +128,8 @@ class _Signals:
             signal.signal(number, handler)
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
-        if self.received == number == signal.SIGTERM:
-            return  # a farm's second SIGTERM must not disturb the tidying up
+        if self.received and number != signal.SIGINT:
+            return  # a farm's second signal must not disturb the tidying up
         self.received = self.received or number
         if number == signal.SIGINT:
             raise KeyboardInterrupt
