@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +18,7 @@ from dreamactor_cli.driving import Driver, load_driver
 from dreamactor_cli.errors import UsageError
 from dreamactor_cli.kept import Kept
 from dreamactor_cli.media import AudioSource, VideoWriter
+from dreamactor_cli.reference import LoadedReference
 from dreamactor_cli.retarget.transfer import RetargetedStream
 from dreamactor_cli.speaking import Speaker, load_speaker
 
@@ -70,15 +72,19 @@ def run_job(
         check_output(job)
         if dubbing.is_dub(job):
             return _dubbed(job, description, cache, clock, tell, means)
-        with clock("reference"):
-            loaded = kept.reference(job.references, description["references"], size=job.preset.size, cache=cache)
-        with clock("extract"):
-            signals = needed_signals(job, renderer.spec)
-            load = load_speaker if job.kind == "lipsync" else load_driver
-            driver = load(
-                job, signals=signals, cache=cache, workers=means.workers,
-                on_progress=lambda done, total: tell("extract", done, total),
-            )  # fmt: skip
+
+        def prepared() -> LoadedReference:
+            with clock("reference"):
+                loaded = kept.reference(job.references, description["references"], size=job.preset.size, cache=cache)
+                renderer.prepare(loaded.reference, _settings(job, loaded.reference, means))
+            return loaded
+
+        with ThreadPoolExecutor(1) as beside:
+            # The picture is made ready while the processes that extract are still starting.
+            waiting = beside.submit(prepared)
+            with clock("extract"):
+                driver = _driver(job, renderer.spec, cache, means, waiting, tell)
+            loaded = waiting.result()
         with clock("render"):
             tags = provenance.container_tags(description)
             frames, warnings = _render(job, renderer, loaded.reference, driver, tags, tell, means)
@@ -98,10 +104,11 @@ def already_there(job: Job, wanted: str) -> RenderResult | None:
     Raises:
         UsageError: another output is there and may not be overwritten, or the output is an input.
     """
+    if not (job.output.is_file() or sidecar.sequence_files(job.output)):
+        return None
     if job.output.resolve() in {path.resolve() for path in sidecar.input_files(job)}:
         raise UsageError(f"{job.output} is an input of this job", "choose another name with -o")
-    exists = job.output.is_file() or bool(sidecar.sequence_files(job.output))
-    if not exists or job.overwrite:
+    if job.overwrite:
         return None
     if sidecar.is_done(job.output, wanted):
         return RenderResult(id=job.id, status="skipped", output=job.output, sha256=sidecar.output_sha256(job.output))
@@ -121,18 +128,33 @@ def needed_signals(job: Job, spec: RendererSpec) -> tuple[str, ...]:
     return (*spec.needs, "appearance") if wants_pixels else spec.needs
 
 
+def _driver(job: Job, spec: RendererSpec, cache: Cache, means: Means, waiting: Future[LoadedReference], tell: Progress) -> Driver:
+    """What drives the job; given up as soon as the reference turns out to be of no use."""
+
+    def on_progress(done: int, total: int) -> None:
+        if waiting.done():
+            waiting.result()
+        tell("extract", done, total)
+
+    load = load_speaker if job.kind == "lipsync" else load_driver
+    return load(job, signals=needed_signals(job, spec), cache=cache, workers=means.workers, on_progress=on_progress)
+
+
+def _settings(job: Job, reference: Reference, means: Means) -> RenderSettings:
+    """What the renderer needs to know."""
+    height, width = reference.images.shape[1:3]
+    return RenderSettings(
+        width=width, height=height, preset=job.preset, seed=job.seed, alpha=compose.needs_alpha(job.preset.background),
+        device=means.device, threads=means.threads, memory=means.memory,
+    )  # fmt: skip
+
+
 def _render(
     job: Job, renderer: Renderer, reference: Reference, driver: Driver, metadata: Mapping[str, str], tell: Progress, means: Means
 ) -> tuple[int, tuple[str, ...]]:
     """Draw and encode all frames; how many there were, and what the encoder has to say."""
-    height, width = reference.images.shape[1:3]
-    preset = job.preset
     controls = _controls(job, reference, driver)
-    alpha = compose.needs_alpha(preset.background)
-    settings = RenderSettings(
-        width=width, height=height, preset=preset, seed=job.seed, alpha=alpha, device=means.device, threads=means.threads,
-        memory=means.memory,
-    )  # fmt: skip
+    settings = _settings(job, reference, means)
     frames = _frames(job, renderer, reference, controls, driver, settings)
     return controls.num_frames, _encode(job, frames, controls.num_frames, controls.fps, _sound(driver), metadata, tell)
 

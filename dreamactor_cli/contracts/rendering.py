@@ -54,6 +54,9 @@ class Renderer(Protocol):
 
     spec: RendererSpec
 
+    def prepare(self, reference: Reference, settings: RenderSettings) -> None:
+        """Do what can be done before the controls are there; `render` does it if nobody asked for it."""
+
     def render(self, reference: Reference, controls: ControlStream, settings: RenderSettings) -> Iterator[U8]:
         """Yield frames (t, H, W, 3), or (t, H, W, 4) with ``settings.alpha``, `controls.num_frames` in all."""
 

@@ -21,10 +21,15 @@ def renderer_names() -> list[str]:
 def load_renderer(name: str) -> Renderer:
     """Make a renderer.
 
+    Args:
+        name: of the table, or ``"module:Class"``, which a program may give; what users and manifests give is checked against
+            `renderer_names` before.
+
     Raises:
         UsageError: there is none of this name.
     """
     where = RENDERERS.get(name) or next((p.value for p in entry_points(group="dreamactor.renderers", name=name)), None)
+    where = where or (name if ":" in name else None)
     if where is None:
         raise UsageError(f"there is no renderer {name!r}", f"choose one of {', '.join(renderer_names())}")
     module, _, attribute = where.partition(":")

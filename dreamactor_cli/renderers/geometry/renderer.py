@@ -164,12 +164,21 @@ class GeometryRenderer:
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or min(8, os.cpu_count() or 1)
+        self._ready: tuple[Reference, bool, bool, Actor] | None = None
+
+    def prepare(self, reference: Reference, settings: RenderSettings) -> None:
+        """Make the actor of a reference; it is kept until another one is asked for."""
+        driver_mouth, relight = settings.preset.mouth == "driver", settings.preset.relight
+        if self._ready is None or self._ready[0] is not reference or self._ready[1:3] != (driver_mouth, relight):
+            with threadpool_limits(1):  # how a library spreads a sum over threads must not show in the output
+                self._ready = reference, driver_mouth, relight, Actor(reference, driver_mouth=driver_mouth, relight=relight)
 
     def render(self, reference: Reference, controls: ControlStream, settings: RenderSettings) -> Iterator[U8]:
         """Yield single frames (1, H, W, 3) or (1, H, W, 4), in order."""
-        preset = settings.preset
-        actor = Actor(reference, driver_mouth=preset.mouth == "driver", relight=preset.relight)
         cv2.setNumThreads(1)  # the frames are what is parallel
+        self.prepare(reference, settings)
+        assert self._ready is not None
+        actor = self._ready[-1]
         threads = max((settings.threads or self.threads) >> settings.memory, 1)
         waiting: deque[Future[U8]] = deque()
         with threadpool_limits(1), ThreadPoolExecutor(threads, thread_name_prefix="geometry") as pool:
@@ -187,4 +196,5 @@ class GeometryRenderer:
                     task.cancel()
 
     def close(self) -> None:
-        """Nothing is held between renders."""
+        """Forget the actor."""
+        self._ready = None
