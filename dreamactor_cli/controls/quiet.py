@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+# The file descriptor is the process' own: two threads that put it aside at once would not both bring it back.
+_aside = threading.RLock()
+
+
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Send what native code writes to file descriptor 2 to nowhere; Python's own stderr is flushed before and after."""
-    sys.stderr.flush()
-    try:
-        saved = os.dup(2)
-    except OSError:  # no stderr at all: nothing to keep quiet
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
+    """Send what native code writes to file descriptor 2 to nowhere; Python's own stderr is flushed before and after.
+
+    One thread at a time is inside.
+    """
+    with _aside:
         sys.stderr.flush()
-        os.dup2(saved, 2)
-        os.close(saved)
+        try:
+            saved = os.dup(2)
+        except OSError:  # no stderr at all: nothing to keep quiet
+            yield
+            return
+        try:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
