@@ -24,7 +24,7 @@ OUTER_LOWER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
 MIDDLE = slice(4, 7)  # the columns whose mean distance is the opening
 STILL = (*head_space.RIGID, 2, 97, 326, 1, 4, 19, 94, 98, 327)  # what the lips do not pull along: skull and nose
 
-JAW = 0.62  # of jawOpen at a jaw of 1; the lips do the rest
+JAW = 0.5  # of jawOpen at a jaw of 1; the lips do the rest
 JAW_CLOSED = 0.06  # opening, inter-ocular units, that the lips leave without help of the jaw
 JAW_GAP = 0.54  # opening that jawOpen makes at weight 1
 CLENCH = 0.5  # teeth that show keep the jaw up

@@ -14,8 +14,8 @@ from dreamactor_cli.speech_face import closures
 Array = NDArray[np.float64]
 
 LEAD = 0.0  # s by which the articulation comes before the sound that it belongs to
-OPENING = (0.54, 0.05)  # inter-ocular units of an aperture of 1 more than the aperture of touching lips
-WIDEST = 0.6  # inter-ocular units that no mouth opens beyond
+OPENING = (0.37, 0.05)  # inter-ocular units of an aperture of 1 more than the aperture of touching lips
+WIDEST = 0.45  # inter-ocular units that no mouth opens beyond
 PAUSE = 0.35  # s on either side in which a sound keeps the mouth awake: lips stay parted while a speaker breathes
 AWAKE = (0.15, 0.45)  # activity between which a resting mouth becomes a speaking one
 SETTLING = 0.12  # s that the mouth takes to rest

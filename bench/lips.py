@@ -1,0 +1,300 @@
+"""How well lips follow sound: the mouth that is heard against the mouth that was filmed, on real talking clips.
+
+    python bench/lips.py [--only talk_en_may,...] [--no-render] [--no-speed]
+
+The clips are those of ``media/portrait`` and ``media/half`` whose sound was shown to belong to their picture
+(``lip_sync_check.grade`` "supported" in ``media/index.json``). The real mouth is measured by our own extraction. In the same run:
+RMS energy, formants by linear prediction (F1 for the aperture, F2 for the width), and the sound of other clips. Nothing is
+fitted to these clips; every curve may be shifted by up to three frames of 40 ms, and the shift is told.
+
+Then a portrait speaks the sound of some clips, and the mouth of the rendered video is measured against what was asked of it;
+and two speeds are taken: sound to articulation on one core, and the whole command at 512x512.
+
+Exit codes: 0 all bars met, 1 some missed, 3 no shared media.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import MEDIA, ROOT, astronaut, need, options, print_table, run, tool, verdict, video_facts, write_results
+
+sys.path.insert(0, str(ROOT))
+
+from lip_measures import (
+    RATE,
+    Mouth,
+    at_best_lag,
+    closures_of,
+    correlation,
+    energy,
+    formants,
+    highest,
+    matched,
+    real_mouth,
+    samples_of,
+    speaking,
+)
+
+from dreamactor_cli.cache import Cache
+from dreamactor_cli.controls.speech import hear
+from dreamactor_cli.head_space import template
+from dreamactor_cli.speech_face.closures import closure_score
+from dreamactor_cli.speech_face.mouth import Mouth as SpokenMouth
+from dreamactor_cli.speech_face.tracks import MouthTracks, mouth_tracks
+
+RENDERED = ("talk_en_may", "talk_en_grid_f1", "talk_en_office_man")
+REACHED = 0.03  # inter-ocular units: an opening below it in the rendered picture is a closure
+LONG = 60  # seconds of sound for the speed of hearing
+COMMAND_SECONDS = 20
+APERTURE, CLOSURE, CORNERS = 0, 4, (61, 291)
+
+
+@dataclass(slots=True)
+class Clip:
+    """A clip: what its mouth does, what its sound says of it, and what was measured; curves are (T,)."""
+
+    name: str
+    path: Path
+    real: Mouth
+    heard: dict[str, np.ndarray]
+    spoken: np.ndarray
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+def supported(only: Sequence[str]) -> list[Path]:
+    """Clips whose sound belongs to their picture."""
+    entries = json.loads((MEDIA / "index.json").read_text("utf-8"))["files"]
+    names = [e["file"] for e in entries if e.get("lip_sync_check", {}).get("grade") == "supported"]
+    return [MEDIA / name for name in names if not only or Path(name).stem in only]
+
+
+def listen(path: Path, cache: Cache) -> MouthTracks:
+    """What our mouth does at the sound of a clip."""
+    return mouth_tracks(hear(path, fps=Fraction(RATE), cache=cache).stream)
+
+
+def width_of(tracks: MouthTracks) -> np.ndarray:
+    """Width of a template mouth that speaks, (T,)."""
+    mouth = SpokenMouth(template())
+    parts = [template() + mouth.shape(tracks, k, min(k + 256, len(tracks)))[0] for k in range(0, len(tracks), 256)]
+    face = np.concatenate(parts)
+    return np.linalg.norm(face[:, CORNERS[0]] - face[:, CORNERS[1]], axis=1)
+
+
+def measure(path: Path, cache: Cache) -> Clip:
+    """Every curve of a clip, and how it agrees with the real mouth."""
+    real, samples, tracks = real_mouth(path, cache), samples_of(path), listen(path, cache)
+    frames = len(real.aperture)
+    f1, f2 = formants(samples, frames)
+    art = tracks.articulation.astype(np.float64)
+    heard = {
+        "aperture": tracks.opening, "width": width_of(tracks), "rms": energy(samples, frames), "f1": f1, "f2": f2,
+        "closure": closure_score(art[:, CLOSURE], art[:, APERTURE]),
+    }  # fmt: skip
+    clip = Clip(path.stem, path, real, heard, speaking(samples, frames))
+    for label, curve, target in (
+        ("aperture", "aperture", real.aperture), ("aperture_rms", "rms", real.aperture), ("aperture_f1", "f1", real.aperture),
+        ("width", "width", real.width), ("width_f2", "f2", real.width),
+    ):  # fmt: skip
+        clip.figures[label], lag = at_best_lag(heard[curve], target)
+        if label == "aperture":
+            clip.figures["lag"] = float(lag)
+    _closures(clip, int(clip.figures["lag"]))
+    return clip
+
+
+def _closures(clip: Clip, lag: int) -> None:
+    """Recall of visible closures when as many are found as there are."""
+    events = closures_of(clip.real.aperture, clip.spoken)
+    clip.figures["closures"] = float(len(events))
+    frames = min(len(clip.spoken), *(len(curve) for curve in clip.heard.values()))
+    shifted = np.clip(np.arange(frames) + lag, 0, frames - 1)
+    random = np.random.default_rng(0)
+    scores = {
+        "recall": clip.heard["closure"][:frames], "recall_rms": -np.log(clip.heard["rms"][:frames] + 1e-5),
+        "recall_f1": -clip.heard["f1"][:frames],
+    }  # fmt: skip
+    for label, score in scores.items():
+        spoken = np.where(clip.spoken[:frames], score[shifted], -99.0)
+        clip.figures[label] = matched(events, [k for k in highest(spoken, len(events)) if spoken[k] > -90])
+    chances = [np.where(clip.spoken[:frames], random.standard_normal(frames), -99.0) for _ in range(20)]
+    clip.figures["recall_chance"] = float(np.mean([matched(events, highest(c, len(events))) for c in chances]))
+
+
+def mismatched(clips: Sequence[Clip]) -> float:
+    """Median r of our aperture at the sound of every other clip."""
+    found = [
+        at_best_lag(a.heard["aperture"], b.real.aperture)[0]
+        for a in clips
+        for b in clips
+        if a is not b and min(len(a.heard["aperture"]), len(b.real.aperture)) >= 2 * RATE
+    ]
+    return float(np.median(found)) if found else float("nan")
+
+
+def rendered(clips: Sequence[Clip], work: Path, cache: Cache) -> dict[str, float]:
+    """A portrait speaks: the mouth in the video against what was asked of it."""
+    pictures = [astronaut(work / "astronaut.png"), MEDIA / "photo" / "portrait_man_curly.jpg"]
+    agree, asked, reached = [], 0, 0
+    for clip in [c for c in clips if c.name in RENDERED] or list(clips[:1]):
+        tracks = listen(clip.path, cache)
+        for picture in pictures:
+            out = work / f"{picture.stem}_{clip.name}.mp4"
+            done = run(tool("lipsync", "-s", picture, "-a", clip.path, "--fps", RATE, "--size", "512x512", "-o", out,
+                            "--overwrite", "--motion-ends", "hold", cache=cache.root))  # fmt: skip
+            if done.exit_code:
+                raise RuntimeError(done.last_line)
+            seen = real_mouth(out, cache)
+            frames = min(len(seen.aperture), len(tracks))
+            agree.append(correlation(seen.aperture[:frames], tracks.opening[:frames]))
+            for frame in closures_asked(tracks, frames):
+                asked += 1
+                reached += bool(seen.aperture[max(frame - 1, 0) : frame + 2].min() < REACHED)
+    return {
+        "rendered_aperture": float(np.mean(agree)),
+        "rendered_worst": float(np.min(agree)),
+        "closures_asked": float(asked),
+        "closures_reached": reached / asked if asked else float("nan"),
+    }
+
+
+def closures_asked(tracks: MouthTracks, frames: int) -> list[int]:
+    """Frames in which the lips were told to touch."""
+    full = np.flatnonzero((tracks.pressed[:frames] >= 0.999) & (tracks.rest[:frames] < 0.1))
+    return [int(run_[len(run_) // 2]) for run_ in np.split(full, np.flatnonzero(np.diff(full) > 1) + 1) if len(run_)]
+
+
+def speeds(work: Path) -> dict[str, float]:
+    """How fast sound is heard on one core, times real time, and how fast the whole command is, frames a second."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    speech = work / "long.wav"
+    _repeat(MEDIA / "audio" / "en_jfk.flac", speech, LONG)
+    hear(MEDIA / "audio" / "es_short.wav", fps=Fraction(RATE), cache=Cache(work / "warm"))
+    began = time.process_time()
+    hear(speech, fps=Fraction(RATE), cache=Cache(work / "speed"))
+    hearing = LONG / (time.process_time() - began)
+    torch.set_num_threads(threads)
+    picture, best = astronaut(work / "astronaut.png"), 0.0
+    for attempt in range(2):  # the first one may have to compile kernels
+        out = work / "speed.mp4"
+        command = tool("lipsync", "-s", picture, "-a", speech, "--duration", COMMAND_SECONDS, "--size", "512x512", "-o", out,
+                       "--overwrite", cache=work / f"cache{attempt}")  # fmt: skip
+        done = run(command)
+        if done.exit_code:
+            raise RuntimeError(done.last_line)
+        best = max(best, video_facts(out).frames / done.seconds)
+    return {"hearing": hearing, "command": best}
+
+
+def _repeat(source: Path, target: Path, seconds: int) -> None:
+    """A WAV that repeats a sound."""
+    import wave
+
+    samples = samples_of(source)
+    whole = np.tile(samples, int(np.ceil(seconds * 16000 / len(samples))))[: seconds * 16000]
+    with wave.open(str(target), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes((np.clip(whole, -1, 1) * 32767).astype("<i2").tobytes())
+
+
+def summary(clips: Sequence[Clip], more: Mapping[str, float]) -> list[list[Any]]:
+    """The table: figure, value, bar, verdict."""
+
+    def of(name: str) -> np.ndarray:
+        return np.array([clip.figures[name] for clip in clips])
+
+    events = max(of("closures").sum(), 1)
+    ours, rms, f1 = (float(np.median(of(n))) for n in ("aperture", "aperture_rms", "aperture_f1"))
+    rows: list[list[Any]] = []
+
+    def row(label: str, value: float, text: str = "", met: bool | None = None) -> None:
+        rows.append([label, value, text, verdict(met)])
+
+    row("lip aperture r, median", ours, ">= .45", ours >= 0.45)
+    row("lip aperture r, mean", float(of("aperture").mean()), ">= .42", float(of("aperture").mean()) >= 0.42)
+    row("  RMS energy, median", rms, "ours >= it + .15", ours >= rms + 0.15)
+    row("  RMS energy, mean", float(of("aperture_rms").mean()))
+    row("  formant F1, median", f1, "ours >= it + .05", ours >= f1 + 0.05)
+    row("  formant F1, mean", float(of("aperture_f1").mean()))
+    wrong = more["mismatched"]
+    row("  sound of other clips, median", wrong, "<= .12", wrong <= 0.12)
+    width = float(np.median(of("width")))
+    row("lip width r, median", width, ">= .40", width >= 0.40)
+    row("  formant F2, median", float(np.median(of("width_f2"))))
+    recall = float(of("recall").sum() / events)
+    row(f"visible closures ({events:.0f}), recall at equal count", recall, ">= .52", recall >= 0.52)
+    for label, name in (("RMS energy", "recall_rms"), ("formant F1", "recall_f1"), ("chance", "recall_chance")):
+        row(f"  {label}", float(of(name).sum() / events))
+    lag = float(np.median(of("lag")))
+    row("median lag, frames of 40 ms", lag, "within 1", abs(lag) <= 1)
+    if "rendered_aperture" in more:
+        met = more["rendered_aperture"] >= 0.95
+        row("rendered video: aperture r to what was asked", more["rendered_aperture"], ">= .95", met)
+        row("  worst video", more["rendered_worst"])
+        met = more["closures_reached"] >= 0.9
+        row(f"  closures reached of {more['closures_asked']:.0f}", more["closures_reached"], ">= .9", met)
+    if "hearing" in more:
+        row("sound to articulation, one core, x real time", more["hearing"], ">= 200", more["hearing"] >= 200)
+        row("whole command at 512x512, frames/s", more["command"], ">= 40", more["command"] >= 40)
+    return rows
+
+
+def main() -> int:
+    """Run the measurement."""
+    parser = options(__doc__ or "")
+    parser.add_argument("--only", default="", help="names of clips, by commas")
+    parser.add_argument("--no-render", action="store_true", help="without the rendered videos")
+    parser.add_argument("--no-speed", action="store_true", help="without the speeds")
+    parser.add_argument("--work", type=Path, help="folder for renders and cache that stays [default: a temporary one]")
+    chosen = parser.parse_args()
+    need(MEDIA / "index.json")
+    work = chosen.work or Path(tempfile.mkdtemp(prefix="dreamactor-lips-"))
+    work.mkdir(parents=True, exist_ok=True)
+    cache = Cache(work / "cache")
+    try:
+        clips = [measure(path, cache) for path in supported([n for n in chosen.only.split(",") if n])]
+        more = {"mismatched": mismatched(clips)}
+        if not chosen.no_render:
+            more |= rendered(clips, work, cache)
+        if not chosen.no_speed:
+            more |= speeds(work)
+    finally:
+        if chosen.work is None:
+            shutil.rmtree(work, ignore_errors=True)
+    names = (
+        "aperture",
+        "lag",
+        "aperture_rms",
+        "aperture_f1",
+        "width",
+        "width_f2",
+        "closures",
+        "recall",
+        "recall_rms",
+        "recall_f1",
+    )
+    print_table("clips", ["clip", *names], [[clip.name, *(clip.figures[name] for name in names)] for clip in clips])
+    rows = summary(clips, more)
+    print_table("lips", ["figure", "value", "bar", ""], rows)
+    write_results("lips", {"clips": {clip.name: clip.figures for clip in clips}, "figures": {r[0].strip(): r[1] for r in rows}})
+    return 1 if any(row[3] == "FAIL" for row in rows) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
