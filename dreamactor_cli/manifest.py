@@ -122,7 +122,7 @@ class _Reader:
     def __init__(self, base: Path, folder: Path, given: Values, table: Table) -> None:
         self._given, self._table = given, table
         self._inputs, self._outputs = Inputs(base), Outputs(folder)
-        self._presets: dict[str, Preset | UsageError] = {}
+        self._presets: dict[tuple[object, ...], Preset | UsageError] = {}
         self._problems: list[tuple[int, str]] = list(table.problems)
         self._ids: dict[str, int] = {}
 
@@ -199,17 +199,18 @@ class _Reader:
 
     def _preset(self, row: _Row) -> Preset | None:
         """The preset of a row with its options."""
-        named = row.values.get("preset", "default")
-        if named not in self._presets:
+        options = {name: row.values[name] for name in sorted(row.values.keys() & _OPTIONS)}
+        key = (row.values.get("preset", "default"), *options.items())
+        if key not in self._presets:
             try:
-                self._presets[named] = load_preset(named)
+                self._presets[key] = replace(load_preset(str(key[0])), **options)
             except UsageError as error:
-                self._presets[named] = error
-        preset = self._presets[named]
+                self._presets[key] = error
+        preset = self._presets[key]
         if isinstance(preset, UsageError):
             self._wrong(row.line, "preset", str(preset))
             return None
-        return replace(preset, **{name: row.values[name] for name in row.values.keys() & _OPTIONS})
+        return preset
 
     def _output(self, row: _Row, name: str) -> Path | None:
         """Where the output goes; None, and a problem, if it cannot go there or the name is taken."""

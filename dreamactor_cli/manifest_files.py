@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeVar
 
 from dreamactor_cli import nearest
+from dreamactor_cli.contracts import BACKGROUNDS
 from dreamactor_cli.driving import MOTION_PREFIX, driving_sha256
 from dreamactor_cli.errors import DreamActorError
 from dreamactor_cli.media.files import require_file
 
 RESERVED = ("run", "results", "report", "junit")  # folders of pictures whose sidecars would lie on the files of a run
-BACKGROUNDS = ("keep", "driving", "transparent")
+MAX_NAME = 200  # bytes of a part of a path; sidecars and temporary files have longer names
 
 Found = TypeVar("Found", Path, str)
 
@@ -109,9 +109,9 @@ class Outputs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._root = Path(os.path.realpath(folder))
+        self._root = os.path.realpath(folder)
         self._taken: dict[str, int] = {}
-        self._real = cache(lambda parent: Path(os.path.realpath(parent)))
+        self._parents: dict[str, tuple[Path, str]] = {}  # by what stands before the last slash: as named, and without links
 
     def place(self, name: str, line: int) -> Path:
         """Where an output goes.
@@ -122,29 +122,44 @@ class Outputs:
         Raises:
             Wrong: it leaves the folder, or is taken.
         """
-        pure = PurePosixPath(name)
-        if pure.is_absolute():
+        head, _, last = name.rstrip("/").rpartition("/")
+        if name.startswith("/"):
             raise Wrong(f"{name:.80} is absolute; outputs stay within the folder that -o names")
-        if ".." in pure.parts or not pure.parts:
-            raise Wrong(f"{name:.80} leaves the folder that -o names; give a name within it")
-        if any(len(os.fsencode(part)) > 200 for part in pure.parts):
-            raise Wrong(f"{name:.80} is too long; choose a shorter name")
-        if any(part.startswith((".", "-")) for part in pure.parts):
-            raise Wrong(f"{name:.80} begins with a dot or a dash; choose another name")
-        if str(pure) in RESERVED:
-            raise Wrong(f"{name:.80} is where the run writes about itself; choose another name")
-        path = self._folder / pure
-        real = self._real(path.parent) / path.name
-        if real.is_symlink():
-            real = Path(os.path.realpath(real))
-        if not real.is_relative_to(self._root) or real == self._root:
+        if last in ("", "."):
+            raise Wrong(f"{name:.80} names no file; give a name like clips/a.mp4")
+        _check_part(name, last)
+        parent, real_parent = self._parent(name, head)
+        real = f"{real_parent}/{last}"
+        if os.path.islink(real):
+            real = os.path.realpath(real)
+        if not real.startswith(self._root.rstrip("/") + "/"):
             raise Wrong(f"{name:.80} leads out of the folder that -o names, through a link; give a name within it")
+        if real_parent == self._root and last in RESERVED:
+            raise Wrong(f"{name:.80} is where the run writes about itself; choose another name")
         # Patterns that differ in what is behind the number's place would take each other's pictures.
-        key = str(real).partition("%")[0] if pure.suffix.lower() == ".png" else str(real)
+        key = real.partition("%")[0] if last.lower().endswith(".png") else real
         if key in self._taken:
             raise Wrong(f"{name:.80} is the output of line {self._taken[key]} too; choose another name")
         self._taken[key] = line
-        return path
+        return parent / last
+
+    def _parent(self, name: str, head: str) -> tuple[Path, str]:
+        if head not in self._parents:
+            parts = [part for part in head.split("/") if part not in ("", ".")]
+            for part in parts:
+                _check_part(name, part)
+            parent = self._folder.joinpath(*parts)
+            self._parents[head] = (parent, os.path.realpath(parent))
+        return self._parents[head]
+
+
+def _check_part(name: str, part: str) -> None:
+    if part == "..":
+        raise Wrong(f"{name:.80} leaves the folder that -o names; give a name within it")
+    if len(os.fsencode(part)) > MAX_NAME:
+        raise Wrong(f"{name:.80} is too long; choose a shorter name")
+    if part[0] in ".-":
+        raise Wrong(f"{name:.80} begins with a dot or a dash; choose another name")
 
 
 def _or_raise(found: Found | Wrong) -> Found:

@@ -5,11 +5,14 @@ Every unique file is hashed once, and only the inputs of jobs that are still to 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
+from itertools import compress, repeat
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +34,7 @@ from dreamactor_cli.retarget.framing import framed_size
 
 State = Literal["todo", "done", "refused"]
 Kind = Literal["clip", "picture", "sound"]
+Checks = dict[tuple[object, ...], DreamActorError | None]
 OnProgress = Callable[[int, int], None]
 
 _MEGA = 1e6
@@ -107,14 +111,17 @@ def make_plan(jobs: Sequence[Job], *, cache: Cache, workers: int, on_progress: O
         workers: that will share the work.
         on_progress: is told how many unique inputs and jobs have been looked at, and of how many.
     """
-    inputs = list(dict.fromkeys(path for job in jobs for path in sidecar.input_files(job)))
+    inputs = _unique_inputs(jobs)
     tell = _Counter(on_progress, len(inputs) + 2 * len(jobs))
     specs = _specs(jobs)
     with ThreadPoolExecutor(min(2 * cores(), 16)) as pool:
         for _ in pool.map(_hash, inputs):
             tell()
-        checks: dict[tuple[object, ...], DreamActorError | None] = {}
-        states = tell.each(pool.map(lambda job: _state(job, specs[job.preset.renderer], checks), jobs))
+        look = partial(_state, specs=specs, checks={})
+        # Threads pay where an output has to be hashed; elsewhere they only take turns.
+        exist = [os.path.lexists(job.output) for job in jobs]
+        made = pool.map(look, compress(jobs, exist), repeat(True))
+        states = tell.each(next(made) if exists else look(job, False) for job, exists in zip(jobs, exist, strict=True))
         sources = _Sources(cache, specs)
         sources.look(pool, [planned.job for planned in states if planned.state == "todo"])
         planned = tuple(tell.each(sources.sized(planned) for planned in states))
@@ -183,23 +190,40 @@ def _specs(jobs: Sequence[Job]) -> dict[str, RendererSpec | DreamActorError]:
     return specs
 
 
+def _unique_inputs(jobs: Iterable[Job]) -> list[Path]:
+    """The files that must be hashed, each once."""
+    seen: set[object] = set()
+    inputs: dict[Path, None] = {}
+    for job in jobs:
+        named = {*job.references, job.driving, job.audio, job.preset.background, job.credentials}
+        if not named <= seen:
+            seen |= named
+            inputs |= dict.fromkeys(sidecar.input_files(job))
+    return list(inputs)
+
+
 def _hash(path: Path) -> None:
     """Bring a file's hash to where it is remembered; what is wrong with the file is said for each of its jobs."""
     with suppress(DreamActorError):
         sha256_file(path)
 
 
-def _state(
-    job: Job, spec: RendererSpec | DreamActorError, checks: dict[tuple[object, ...], DreamActorError | None]
-) -> PlannedJob:
-    """Whether a job is done, refused for what its output or its options say, or to be done."""
+def _state(job: Job, exists: bool, *, specs: Mapping[str, RendererSpec | DreamActorError], checks: Checks) -> PlannedJob:
+    """Whether a job is done, refused for what its output or its options say, or to be done.
+
+    Args:
+        exists: something has the name of the output.
+        checks: what was found out about forms of outputs, kept for the next job.
+    """
     planned = PlannedJob(job=job)
     try:
+        spec = specs[job.preset.renderer]
         if isinstance(spec, DreamActorError):
             raise spec
         description = sidecar.describe(job, spec)
-        planned = replace(planned, description=description, fingerprint=sidecar.fingerprint(description))
-        if already_there(job, planned.fingerprint) is not None:
+        planned = PlannedJob(job=job, description=description, fingerprint=sidecar.fingerprint(description))
+        there = exists or "%" in job.output.name
+        if there and already_there(job, planned.fingerprint) is not None:
             return replace(planned, state="done")
         preset = job.preset
         form = (job.output.suffix, preset.background == "transparent", preset.crf, job.side_by_side, job.credentials, job.key)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamactor_cli import nearest
-from dreamactor_cli.contracts import REGIONS, Preset
+from dreamactor_cli.contracts import BACKGROUNDS, REGIONS, Preset
 from dreamactor_cli.errors import UsageError
 from dreamactor_cli.resources import presets_dir
 
@@ -173,14 +173,14 @@ def _smoothing(given: object) -> int:
 
 def _background(given: object) -> str:
     text = str(given)
-    if text in ("keep", "driving", "transparent"):
+    if text in BACKGROUNDS:
         return text
     if text.startswith("#"):
         if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
             raise _Wrong("is not a colour", "give six hexadecimal digits like #00ff00")
         return text.lower()
     if not Path(text).is_file():
-        raise _Wrong("is neither a picture file nor known", nearest.hint(text, ("keep", "driving", "transparent", "#rrggbb")))
+        raise _Wrong("is neither a picture file nor known", nearest.hint(text, (*BACKGROUNDS, "#rrggbb")))
     return text
 
 

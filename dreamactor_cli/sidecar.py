@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from dreamactor_cli import __version__
 from dreamactor_cli.atomic import replacing
-from dreamactor_cli.contracts import Job, RendererSpec, RenderResult
+from dreamactor_cli.contracts import BACKGROUNDS, Job, Preset, RendererSpec, RenderResult
 from dreamactor_cli.credentials import SOURCE_TYPES
 from dreamactor_cli.driving import MOTION_PREFIX, driving_sha256
 from dreamactor_cli.media import sha256_file
 
 FORMAT = 1
+_PARAMETERS = tuple(field.name for field in fields(Preset) if field.name not in ("name", "background"))
 
 
 def sidecar_path(output: Path) -> Path:
@@ -26,8 +27,8 @@ def sidecar_path(output: Path) -> Path:
 
 def describe(job: Job, spec: RendererSpec) -> dict[str, Any]:
     """Everything that the output's bytes depend on: inputs by hash, parameters, seed, versions."""
-    preset = {name: value for name, value in asdict(job.preset).items() if name not in ("name", "background")}
-    background = Path(job.preset.background)
+    preset = {name: getattr(job.preset, name) for name in _PARAMETERS}
+    background = _background_file(job)
     signed = {"credentials": sha256_file(job.credentials)} if job.credentials else {}
     return {
         "dreamactor": __version__,
@@ -36,7 +37,7 @@ def describe(job: Job, spec: RendererSpec) -> dict[str, Any]:
         "references": [sha256_file(path) for path in job.references],
         "driving": driving_sha256(job.driving) if job.driving else "",
         "audio": sha256_file(job.audio) if job.audio else "",
-        "background": sha256_file(background) if background.is_file() else job.preset.background,
+        "background": sha256_file(background) if background is not None else job.preset.background,
         "parameters": preset,
         "seed": job.seed,
         "window": [str(job.start), str(job.duration) if job.duration is not None else ""],
@@ -49,9 +50,17 @@ def describe(job: Job, spec: RendererSpec) -> dict[str, Any]:
 def input_files(job: Job) -> list[Path]:
     """The files that the output's bytes depend on."""
     driving = [] if job.driving is None or job.driving.startswith(MOTION_PREFIX) else [Path(job.driving)]
-    background = Path(job.preset.background)
-    others = (job.audio, background if background.is_file() else None, job.credentials)
+    others = (job.audio, _background_file(job), job.credentials)
     return [*job.references, *driving, *(path for path in others if path is not None)]
+
+
+def _background_file(job: Job) -> Path | None:
+    """The picture that is put behind the person, if it is one."""
+    name = job.preset.background
+    if name in BACKGROUNDS or name.startswith("#"):
+        return None
+    path = Path(name)
+    return path if path.is_file() else None
 
 
 def fingerprint(description: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ rotations (3, 3) with camera x right, y down, z forward. Shapes stand beside eac
 """
 
 from dreamactor_cli.arkit import BLENDSHAPES as BLENDSHAPES
+from dreamactor_cli.contracts.job import BACKGROUNDS as BACKGROUNDS
 from dreamactor_cli.contracts.job import REGIONS as REGIONS
 from dreamactor_cli.contracts.job import Finding as Finding
 from dreamactor_cli.contracts.job import Job as Job

@@ -11,6 +11,7 @@ from typing import Literal
 JobKind = Literal["animate", "lipsync"]
 Status = Literal["ok", "failed", "skipped"]
 
+BACKGROUNDS = ("keep", "driving", "transparent")  # beside colours and files
 REGIONS = ("all", "face", "head", "mouth", "eyes", "body", "hands")
 
 

@@ -119,6 +119,8 @@ def _limit(path: Path, picture: Picture, max_pixels: int) -> None:
 
 def _lies(picture: Picture) -> bool:
     """Whether EXIF asks for a quarter turn."""
+    if picture.format == "PNG" and "exif" not in picture.info:
+        return False  # unless it stands behind the pixels, all of which would have to be decoded
     try:
         return picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
     except Exception:  # noqa: BLE001 - as in `_upright`
