@@ -64,7 +64,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "provenance": ("sidecar", "credentials", "media", *BASE),
     "credentials": BASE,
     "evaluation": ("evaluation", "driving", "sidecar", "controls", "retarget", "cache", "media", *BASE),
-    "report": ("report", "sidecar", "media", *BASE),
+    "report": ("report", "results", "sidecar", "media", *BASE),
     "preview": ("media", *BASE),
     "environment": ("cache", *BASE),
     "presets": ("renderers", *BASE),
