@@ -82,7 +82,7 @@ class MelStream:
         spectrum = librosa.stft(ready, n_fft=_FFT, hop_length=HOP, win_length=_WINDOW, center=False)
         self._buffer = self._buffer[count * HOP :]
         power = _filters() @ (spectrum.real**2 + spectrum.imag**2)
-        return np.log(np.maximum(power, _SILENCE)).T.astype(np.float32)
+        return np.ascontiguousarray(np.log(np.maximum(power, _SILENCE)).T, np.float32)
 
 
 def log_mel(samples: F32) -> F32:

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from dreamactor_cli.contracts import SPEECH_CHANNELS
+from dreamactor_cli.models.speech_features import NUM_MELS
 
 F32 = NDArray[np.float32]
 
@@ -32,33 +33,24 @@ _STEM, _KERNEL = 5, 3
 RANGES = np.array([(-1.0 if name == "width" else 0.0, 1.0) for name in SPEECH_CHANNELS], np.float32)  # (9, 2)
 
 
-class _FrameNorm(nn.Module):
-    """Layer normalisation of every frame of (B, C, T) on its own."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        variance, mean = torch.var_mean(x, 1, correction=0, keepdim=True)
-        return (x - mean) * torch.rsqrt(variance + 1e-5) * self.weight[:, None] + self.bias[:, None]
-
-
 class _Block(nn.Module):
-    """Norm, dilated convolution, gate, and back onto the residual stream."""
+    """Norm, dilated convolution over time, gate, and back onto the residual stream.
 
-    def __init__(self, channels: int, dilation: int, dropout: float) -> None:
+    The convolution is a matrix product with three shifted copies side by side, which is twice as fast on a CPU.
+    """
+
+    def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
-        self.norm = _FrameNorm(channels)
-        self.time = nn.Conv1d(channels, channels, _KERNEL, padding=dilation * (_KERNEL // 2), dilation=dilation)
-        self.gate = nn.Conv1d(channels, 2 * channels, 1)
-        self.out = nn.Conv1d(channels, channels, 1)
-        self.dropout = nn.Dropout(dropout)
+        self.dilation = dilation
+        self.norm = nn.LayerNorm(channels)
+        self.time = nn.Linear(_KERNEL * channels, channels)
+        self.gate = nn.Linear(channels, 2 * channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        gated = functional.glu(self.gate(functional.silu(self.time(self.norm(x)))), 1)
-        return x + self.dropout(self.out(gated))
+        padded = functional.pad(self.norm(x), (0, 0, self.dilation, self.dilation))
+        frames = x.shape[1]
+        shifted = [padded[:, at * self.dilation : at * self.dilation + frames] for at in range(_KERNEL)]
+        return x + functional.glu(self.gate(functional.silu(self.time(torch.cat(shifted, -1)))), -1)
 
 
 class SpeechMotion(nn.Module):
@@ -67,17 +59,16 @@ class SpeechMotion(nn.Module):
     Args:
         channels: width of the residual stream.
         dilations: one block for each.
-        dropout: in training.
     """
 
-    def __init__(self, channels: int = 96, dilations: Sequence[int] = _DILATIONS, dropout: float = 0.05) -> None:
+    def __init__(self, channels: int = 96, dilations: Sequence[int] = _DILATIONS) -> None:
         super().__init__()
         self.channels, self.dilations = channels, tuple(dilations)
-        self.stem = nn.Conv1d(64, channels, _STEM, stride=STRIDE, padding=_STEM // 2)
-        self.blocks = nn.ModuleList([_Block(channels, dilation, dropout) for dilation in self.dilations])
-        self.norm = _FrameNorm(channels)
-        self.articulation = nn.Conv1d(channels, NUM_CHANNELS, 1)
-        self.visemes = nn.Conv1d(channels, len(VISEMES), 1)
+        self.stem = nn.Conv1d(NUM_MELS, channels, _STEM, stride=STRIDE, padding=_STEM // 2)
+        self.blocks = nn.ModuleList([_Block(channels, dilation) for dilation in self.dilations])
+        self.norm = nn.LayerNorm(channels)
+        self.articulation = nn.Linear(channels, NUM_CHANNELS)
+        self.visemes = nn.Linear(channels, len(VISEMES))
 
     @property
     def reach(self) -> int:
@@ -95,11 +86,11 @@ class SpeechMotion(nn.Module):
             Articulation (B, ceil(T / 2), 9), columns `contracts.SPEECH_CHANNELS`, not yet held to its `RANGES`; logits of
             `VISEMES`, (B, ceil(T / 2), 17).
         """
-        x = self.stem(mel.transpose(1, 2))
+        x = self.stem(mel.transpose(1, 2)).transpose(1, 2).contiguous()
         for block in self.blocks:
             x = block(x)
         x = functional.silu(self.norm(x))
-        return self.articulation(x).transpose(1, 2), self.visemes(x).transpose(1, 2)
+        return self.articulation(x), self.visemes(x)
 
 
 class MotionStream:
@@ -111,7 +102,7 @@ class MotionStream:
 
     def __init__(self, model: SpeechMotion) -> None:
         self._model = model
-        self._mel: F32 = np.empty((0, 64), np.float32)
+        self._mel: F32 = np.empty((0, NUM_MELS), np.float32)
         self._start = 0  # mel frame that the buffer begins with; even
         self._done = 0  # motion frames that were handed out
 
