@@ -26,6 +26,7 @@ class Worker:
     """
 
     def __init__(self, name: str, device: str = "cpu") -> None:
+        import dreamactor_cli.pipeline  # noqa: F401 - now, so that no task's time is spent on it
         from dreamactor_cli.kept import Kept
 
         self.name, self._device = name, device
