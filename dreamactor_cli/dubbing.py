@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +18,14 @@ from dreamactor_cli.controls.extract import Extraction, extract_controls
 from dreamactor_cli.controls.speech import hear
 from dreamactor_cli.errors import NoPersonFound, UsageError
 from dreamactor_cli.media import AudioSource, VideoInfo, is_video, probe, read_frames
-from dreamactor_cli.renderers.geometry.mouth_swap import MouthSwap
 from dreamactor_cli.retarget.lids import mouth_opening
 from dreamactor_cli.retarget.transfer import neutral_frame
 from dreamactor_cli.speaking import Folded, fit
 from dreamactor_cli.speech_face.stream import SpeakingStream
 from dreamactor_cli.speech_face.tracks import MouthTracks, mouth_tracks
+
+if TYPE_CHECKING:
+    from dreamactor_cli.renderers.geometry.mouth_swap import MouthSwap
 
 SIGNALS = ("face", "head")
 BACKWARDS = 48  # frames that are held to be shown in reverse
@@ -138,6 +141,8 @@ def _require_face(found: Extraction, video: Path) -> None:
 
 def _learn(stream: ControlStream, info: VideoInfo) -> MouthSwap:
     """The inside of the mouth, from the frame that shows most of it."""
+    from dreamactor_cli.renderers.geometry.mouth_swap import MouthSwap  # compiles; who only renders pictures need not wait
+
     best, most = 0, -np.inf
     for start in range(0, stream.num_frames, SCAN):
         part = stream.window(start, start + SCAN)

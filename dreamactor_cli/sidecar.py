@@ -15,8 +15,10 @@ from dreamactor_cli.contracts import BACKGROUNDS, Job, Preset, RendererSpec, Ren
 from dreamactor_cli.credentials import SOURCE_TYPES
 from dreamactor_cli.driving import MOTION_PREFIX, driving_sha256
 from dreamactor_cli.media import sha256_file
+from dreamactor_cli.resources import PACKAGE
 
 FORMAT = 1
+SPEECH_WEIGHTS = PACKAGE / "weights" / "speech" / "model.safetensors"
 _PARAMETERS = tuple(field.name for field in fields(Preset) if field.name not in ("name", "background"))
 
 
@@ -44,7 +46,12 @@ def describe(job: Job, spec: RendererSpec) -> dict[str, Any]:
         "subject": job.subject,
         "side_by_side": job.side_by_side,
         **signed,
+        **({"speech": sha256_file(SPEECH_WEIGHTS)} if job.kind == "lipsync" else {}),
     }
+
+
+def _sound(job: Job) -> dict[str, str]:
+    return {"audio": job.audio.name} if job.audio else {}
 
 
 def input_files(job: Job) -> list[Path]:
@@ -134,7 +141,7 @@ def write_sidecar(job: Job, description: Mapping[str, Any], result: RenderResult
         "output": job.output.name,
         "output_sha256": result.sha256,
         "frames": result.frames,
-        "inputs": {"references": [p.name for p in job.references], "driving": Path(job.driving or "").name},
+        "inputs": {"references": [p.name for p in job.references], "driving": Path(job.driving or "").name, **_sound(job)},
         "made_from": dict(description),
         "seconds": {stage: round(took, 3) for stage, took in result.seconds.items()},
         "cache_hits": result.cache_hits,

@@ -33,6 +33,7 @@ COLUMN = 0.07  # width of the influence of a column of the lips, inter-ocular un
 SHARE_CLOSING, SHARE_OPENING = 0.35, 0.2  # of the way between the lips that the upper one goes
 USUAL_WIDTH = 0.85  # of a mouth, inter-ocular units
 SIZES = (0.6, 1.1)  # of an actor's mouth, to the usual one
+SHUT = (0.03, 0.06)  # opening of the picture's mouth, inter-ocular units, between which it stops to count as shut
 TOUCHING = (0.0, 0.08)  # opening between which lips stand exactly one above the other
 
 # Weight of each blendshape at an articulation of 1. A width below 0 purses the lips, see `_weights`.
@@ -65,7 +66,8 @@ class Mouth:
         self.size = float(np.clip(width / USUAL_WIDTH, *SIZES))
         gap = self._face[list(LOWER), 1] - self._face[list(UPPER), 1]
         self._jaw_at_rest = 0.5 * max(float(gap[MIDDLE].mean()) - JAW_CLOSED, 0.0) / JAW_GAP
-        self.resting = float(max(gap[MIDDLE].mean(), 0.0))
+        # A picture whose mouth is shut rests as it is; one with an open mouth brings its lips together.
+        self._rests = 1 - float(smoothstep(gap[MIDDLE].mean(keepdims=True), *SHUT)[0])
 
     def shape(self, tracks: MouthTracks, start: int, stop: int) -> tuple[Array, NDArray[np.float32]]:
         """Frames start..stop-1 of a clip.
@@ -80,8 +82,9 @@ class Mouth:
         moved += (jaw - self.size * weights[:, BLENDSHAPES.index("jawOpen")])[:, None, None] * _jaw()
         # The lip that is tucked under the upper teeth lies further back.
         moved += self.size * tracks.lip_tuck[start:stop, None, None] * 0.05 * _lower_pull()[None, :, 5:6] * (0, 0, 1)
-        lips = self._bring_lips(self._face + moved, self.size * tracks.opening[start:stop])
         awake = 1 - tracks.rest[start:stop]
+        lips = self._bring_lips(self._face + moved, self.size * tracks.opening[start:stop])
+        lips *= (1 - self._rests * (1 - awake))[:, None, None]
         return moved + lips, self._told(weights, lips, awake)
 
     def _weights(self, tracks: MouthTracks, at: slice) -> Array:
