@@ -18,6 +18,7 @@ THIN = 0.6  # alpha below which the background plate answers for what colour and
 NARROW = 3.0  # px: the blur that a smaller copy is left with
 OUTLINE = 0.008  # of the longer side: how far from the person a pixel counts as outline
 TOLERANCE = 1.5  # grey levels by which the composite of the layers may miss the picture
+TEXTURE_FADE = (0.08, 0.25)  # of the longer side: from how far inside a hole its texture is guesswork, and left out
 INPAINT_SIZE = 160  # px of the longer side at which holes are inpainted: what is missing is blurred anyway
 
 
@@ -46,7 +47,7 @@ def separate(image: U8, matte: F32, solid: U8) -> Layers:
     """
     picture = image.astype(np.float32)
     alpha = refine_matte(picture, matte, solid)
-    background = fill(image, dilate(alpha > 0.05, 0.03 * len(image)))
+    background = complete_background(image, dilate(alpha > 0.05, 0.03 * len(image)))
     spread = spread_color(picture, alpha > 0.95)
     alpha = recolor_matte(picture, alpha, spread, background)
     alpha = np.where(alpha < THIN, alpha, np.maximum(alpha, least_alpha(picture, background)))
@@ -160,6 +161,33 @@ def fill(image: U8, hole: U8) -> F32:
     soft = blur(dilate(hole > 0, 2).astype(np.float32), 1.5)
     mask = np.clip(soft * 2 - 1, 0, 1)[..., None]
     return plate * mask + image.astype(np.float32) * (1 - mask)
+
+
+def complete_background(image: U8, hole: U8) -> F32:
+    """The picture (H, W, 3) with a hole (H, W) closed: by `fill`, with the texture that lies mirrored across its rim.
+
+    What comes out from behind a head that moves lies close to the rim, where a blur beside sharp background would be seen.
+    """
+    plate = fill(image, hole)
+    if not hole.any() or hole.all():
+        return plate
+    height, width = hole.shape
+    outside = (1 - hole).astype(np.float32)
+    sigma = 1.5 * max(height, width) / INPAINT_SIZE
+    picture = image.astype(np.float32)
+    smooth = blur(picture * outside[..., None], sigma) / np.maximum(blur(outside, sigma), 1e-3)[..., None]
+    texture = (picture - smooth) * outside[..., None]
+    distance, label = cv2.distanceTransformWithLabels(hole, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
+    rim = np.zeros((int(label.max()) + 1, 2), np.int32)
+    rim[label[hole == 0]] = np.argwhere(hole == 0)
+    inside = np.argwhere(hole)
+    mirrored = np.abs(2 * rim[label[hole > 0]] - inside)
+    last = np.array([height - 1, width - 1])
+    mirrored = last - np.abs(last - np.minimum(mirrored, 2 * last))
+    depth = distance[hole > 0] / max(height, width)
+    share = np.clip((TEXTURE_FADE[1] - depth) / (TEXTURE_FADE[1] - TEXTURE_FADE[0]), 0, 1)[:, None]
+    plate[hole > 0] += share * texture[mirrored[:, 0], mirrored[:, 1]]
+    return np.clip(plate, 0, 255)
 
 
 def dilate(mask: NDArray[np.bool_], px: float) -> U8:

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dreamactor_cli.renderers.geometry.layers import Layers, dilate, fill, guided_filter, separate, spread_color
+from dreamactor_cli.renderers.geometry.layers import (
+    Layers,
+    complete_background,
+    dilate,
+    fill,
+    guided_filter,
+    separate,
+    spread_color,
+)
 
 if TYPE_CHECKING:
     from dreamactor_cli.contracts import Reference
@@ -96,6 +104,30 @@ def test_a_hole_is_filled_from_around_and_the_rest_stays(astronaut_rgb: U8) -> N
     inside = cv2.erode(hole, np.ones((9, 9), np.uint8)) > 0
     assert (filled[inside] > low - 15).all()
     assert (filled[inside] < high + 15).all()
+
+
+def test_the_background_goes_on_as_rough_as_it_is_beside_the_hole() -> None:
+    rng = np.random.default_rng(0)
+    image = np.clip(rng.normal(120, 30, (240, 320, 3)), 0, 255).astype(np.uint8)
+    image[:, 200:] = 90  # a calm part
+    hole = np.zeros((240, 320), np.uint8)
+    hole[60:180, 60:280] = 1
+    filled = complete_background(image, hole)
+    np.testing.assert_allclose(filled[:50], image[:50], atol=0.5)
+    rough, calm = filled[100:140, 62:72].std(), filled[100:140, 268:278].std()
+    assert rough > 0.8 * image[100:140, 20:50].std()
+    assert calm < 3
+    assert fill(image, hole)[100:140, 66:72].std() < 0.3 * rough
+    assert filled[118:122, 168:172].std() < 0.5 * rough  # deep inside nobody knows
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_background_that_is_whole_or_all_hidden(value: int, astronaut_rgb: U8) -> None:
+    hole = np.full((512, 512), value, np.uint8)
+    filled = complete_background(astronaut_rgb, hole)
+    assert np.isfinite(filled).all()
+    if not value:
+        np.testing.assert_allclose(filled, astronaut_rgb, atol=0.5)
 
 
 def test_without_a_hole_nothing_is_filled(astronaut_rgb: U8) -> None:
