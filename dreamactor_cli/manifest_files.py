@@ -13,11 +13,11 @@ from dreamactor_cli.driving import MOTION_PREFIX, driving_sha256
 from dreamactor_cli.errors import DreamActorError
 from dreamactor_cli.media.files import require_file
 
-RESERVED = ("run", "results", "report", "junit")  # folders of pictures whose sidecars would lie on the files of a run
 MAX_NAME = 200  # bytes of a part of a path; sidecars and temporary files have longer names
 
 Found = TypeVar("Found", Path, str)
 
+_RESERVED = re.compile(r"run(-\d+-of-\d+)?")  # folders of pictures whose sidecars would be the records of the run
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")  # http:, concat:, pipe:, data: ...
 _WHISPER = "whisper:"
 
@@ -134,7 +134,7 @@ class Outputs:
             real = os.path.realpath(real)
         if not real.startswith(self._root.rstrip("/") + "/"):
             raise Wrong(f"{name:.80} leads out of the folder that -o names, through a link; give a name within it")
-        if real_parent == self._root and last in RESERVED:
+        if real_parent == self._root and _RESERVED.fullmatch(last):
             raise Wrong(f"{name:.80} is where the run writes about itself; choose another name")
         # Patterns that differ in what is behind the number's place would take each other's pictures.
         key = real.partition("%")[0] if last.lower().endswith(".png") else real

@@ -210,7 +210,7 @@ def test_every_field_of_a_job_is_a_column() -> None:
     "output",
     [
         "../outside.mp4", "/tmp/outside.mp4", "sub/../../outside.mp4", "-vf", "-vf.mp4", ".hidden.mp4", "sub/.x/a.mp4", "..", ".",
-        "link/outside.mp4", "link.mp4", "run", "//outside.mp4", "a" * 300 + ".mp4", "a\nb.mp4",
+        "link/outside.mp4", "link.mp4", "run", "run-1-of-4", "//outside.mp4", "a" * 300 + ".mp4", "a\nb.mp4",
     ],
 )  # fmt: skip
 def test_outputs_stay_within_their_folder(load, problems, tmp_path: Path, output: str) -> None:

@@ -12,7 +12,6 @@ import typer
 
 from dreamactor_cli import nearest
 from dreamactor_cli.commands import options as o
-from dreamactor_cli.commands.cache import size_text
 from dreamactor_cli.console import Console
 from dreamactor_cli.errors import DiskFull, JobFailed, ManifestError, UsageError
 
@@ -143,8 +142,8 @@ def _settings(devices: str | None, workers: int | None, timeout: float | None, a
 
 def _dry_run(console: Console, jobs: Sequence[Job], output: Path, shard: str | None, settings: Settings) -> None:
     """Say what would be done."""
+    from dreamactor_cli.commands.plan_view import show_plan
     from dreamactor_cli.executors.shard import find_shard
-    from dreamactor_cli.live import planned_line
     from dreamactor_cli.plan import make_plan
     from dreamactor_cli.run_record import reopened
 
@@ -154,14 +153,7 @@ def _dry_run(console: Console, jobs: Sequence[Job], output: Path, shard: str | N
             reopened(output, part.take(jobs)), cache=console.cache(), workers=settings.count,
             on_progress=lambda done, total: on_progress("plan", done, total),
         )  # fmt: skip
-    for planned in plan.jobs:
-        why = f": {planned.error.message}" if planned.error else ""
-        line = f"{planned.state:<7}  {planned.job.id}  {planned.frames or '?'} frames  {planned.job.output}{why}"
-        console.result(line, {
-            "id": planned.job.id, "state": planned.state, "output": str(planned.job.output), "frames": planned.frames,
-            "fingerprint": planned.fingerprint, "error": planned.error and planned.error.message,
-        })  # fmt: skip
-    console.note(f"{planned_line(plan)} with {settings.count} workers, {size_text(plan.bytes)}")
+    show_plan(plan, console, part=str(part) if part.count > 1 else "")
 
 
 def _run(
