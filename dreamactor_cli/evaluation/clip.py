@@ -12,6 +12,7 @@ import numpy as np
 
 from dreamactor_cli.contracts import F32, U8
 from dreamactor_cli.media import load_image, probe, read_frames
+from dreamactor_cli.media.glimpses import evenly
 from dreamactor_cli.media.lengths import Lengths, lengths_of
 from dreamactor_cli.sidecar import sequence_files
 
@@ -65,7 +66,7 @@ def read_clip(output: Path, *, aspect: float | None = None) -> Clip:
     info = None if pictures else probe(output)
     total = info.num_frames if info is not None else len(pictures)
     source = _pictures(pictures) if info is None else read_frames(output, info=info, accurate=False)
-    for_colour, for_faces = spread(total, COLOUR_FRAMES), spread(total, FACE_FRAMES)
+    for_colour, for_faces = set(evenly(total, COLOUR_FRAMES)), set(evenly(total, FACE_FRAMES))
     numbers, colour, faces = [], [], []
     before: U8 | None = None
     for index, whole in enumerate(source):
@@ -83,11 +84,6 @@ def read_clip(output: Path, *, aspect: float | None = None) -> Clip:
         lengths=None if info is None else lengths_of(output), fps=None if info is None else info.fps, change=change, spark=spark,
         light=light, colour=np.array(colour, np.float32), faces=tuple(faces),
     )  # fmt: skip
-
-
-def spread(total: int, most: int) -> frozenset[int]:
-    """At most ``most`` frame numbers, evenly spread over ``total`` frames, first and last among them."""
-    return frozenset(np.linspace(0, max(total - 1, 0), min(most, total)).round().astype(int).tolist())
 
 
 def _pictures(paths: list[Path]) -> Iterator[U8]:

@@ -16,6 +16,12 @@ from dreamactor_cli.media.timeline import timeline_of
 WORTH_A_SEEK = 250  # frames; what lies nearer is decoded on the way, as most clips have one keyframe in so many
 
 
+def evenly(total: int, most: int) -> list[int]:
+    """At most ``most`` of ``total`` frame numbers, evenly spread, first and last among them."""
+    count = min(most, total)
+    return [round(k * (total - 1) / max(count - 1, 1)) for k in range(count)]
+
+
 def glimpses(path: Path, count: int, height: int) -> list[U8]:
     """Evenly spread frames of a video, first and last among them, scaled down to ``height`` px.
 
@@ -28,9 +34,7 @@ def glimpses(path: Path, count: int, height: int) -> list[U8]:
         UnreadableInput, NoStream: as `probe`.
     """
     info = probe(path)
-    count = min(count, info.num_frames)
-    wanted = [round(k * (info.num_frames - 1) / max(count - 1, 1)) for k in range(count)]
-    return list(_at(path, info, wanted, _sized(info, height)))
+    return list(_at(path, info, evenly(info.num_frames, count), _sized(info, height)))
 
 
 def _sized(info: VideoInfo, height: int) -> VideoInfo:

@@ -23,7 +23,7 @@ import numpy as np
 from dreamactor_cli.contracts import U8
 from dreamactor_cli.errors import DreamActorError
 from dreamactor_cli.media import load_image
-from dreamactor_cli.media.glimpses import glimpses
+from dreamactor_cli.media.glimpses import evenly, glimpses
 from dreamactor_cli.report.run_data import JobRow
 from dreamactor_cli.sidecar import sequence_files
 
@@ -146,7 +146,7 @@ def _reference(path: Path, level: Level, kept: Mapping[str, Picture]) -> Picture
         name = crc32(os.fsencode(path))
         key = f"r.{stat.st_size}.{stat.st_mtime_ns}.{name:x}.{level.thumb}q{level.quality}"
         return kept.get(key) or _encoded(key, _fit(load_image(path).rgb, level.thumb), level)
-    except (DreamActorError, OSError):
+    except (DreamActorError, OSError, ValueError):  # a name may hold a null byte
         return None
 
 
@@ -157,14 +157,12 @@ def _strip(job: JobRow, level: Level, kept: Mapping[str, Picture]) -> Picture | 
         return again
     try:
         frames = _frames(job.output, level)
-    except (DreamActorError, OSError):
+    except (DreamActorError, OSError, ValueError):  # a name may hold a null byte
         return None
     if not frames:
         return None
     height, width = frames[0].shape[:2]
-    most = max((MAX_STRIP + _GAP) // (width + _GAP), 1)
-    if len(frames) > most:
-        frames = [frames[round(k * (len(frames) - 1) / max(most - 1, 1))] for k in range(most)]
+    frames = [frames[k] for k in evenly(len(frames), max((MAX_STRIP + _GAP) // (width + _GAP), 1))]
     joined = np.zeros((height, (width + _GAP) * len(frames) - _GAP, 4), np.uint8)
     for k, frame in enumerate(frames):
         joined[:, k * (width + _GAP) : k * (width + _GAP) + width, :3] = frame[:, :, :3]
@@ -177,8 +175,7 @@ def _frames(output: Path, level: Level) -> list[U8]:
     if output.is_file():
         return glimpses(output, level.frames, level.height)
     files = sequence_files(output)
-    wanted = [files[round(k * (len(files) - 1) / max(level.frames - 1, 1))] for k in range(min(level.frames, len(files)))]
-    return [_fit(load_image(path).rgb, level.height) for path in wanted]
+    return [_fit(load_image(files[k]).rgb, level.height) for k in evenly(len(files), level.frames)]
 
 
 def _fit(picture: U8, height: int) -> U8:
