@@ -8,6 +8,7 @@ for the whole sound.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -53,6 +54,35 @@ class _Block(nn.Module):
         return x + functional.glu(self.gate(functional.silu(self.time(torch.cat(shifted, -1)))), -1)
 
 
+class Trunk(nn.Module):
+    """What follows whatever hears: blocks over time, and the two answers.
+
+    Args:
+        channels: width of the residual stream.
+        dilations: one block for each.
+    """
+
+    def __init__(self, channels: int, dilations: Sequence[int]) -> None:
+        super().__init__()
+        self.channels, self.dilations = channels, tuple(dilations)
+        self.blocks = nn.ModuleList([_Block(channels, dilation) for dilation in self.dilations])
+        self.norm = nn.LayerNorm(channels)
+        self.articulation = nn.Linear(channels, NUM_CHANNELS)
+        self.visemes = nn.Linear(channels, len(VISEMES))
+
+    @property
+    def reach(self) -> int:
+        """Frames on either side that a frame depends on."""
+        return sum(self.dilations) * (_KERNEL // 2)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, M, C) to articulation (B, M, 9), columns `contracts.SPEECH_CHANNELS`, and logits of `VISEMES` (B, M, 17)."""
+        for block in self.blocks:
+            x = block(x)
+        x = functional.silu(self.norm(x))
+        return self.articulation(x), self.visemes(x)
+
+
 class SpeechMotion(nn.Module):
     """Log-mel to articulation.
 
@@ -61,20 +91,17 @@ class SpeechMotion(nn.Module):
         dilations: one block for each.
     """
 
+    stride = STRIDE
+
     def __init__(self, channels: int = 96, dilations: Sequence[int] = _DILATIONS) -> None:
         super().__init__()
-        self.channels, self.dilations = channels, tuple(dilations)
         self.stem = nn.Conv1d(NUM_MELS, channels, _STEM, stride=STRIDE, padding=_STEM // 2)
-        self.blocks = nn.ModuleList([_Block(channels, dilation) for dilation in self.dilations])
-        self.norm = nn.LayerNorm(channels)
-        self.articulation = nn.Linear(channels, NUM_CHANNELS)
-        self.visemes = nn.Linear(channels, len(VISEMES))
+        self.trunk = Trunk(channels, dilations)
 
     @property
     def reach(self) -> int:
         """Mel frames on either side of ``STRIDE * t`` that the motion frame t depends on; even."""
-        reach = _STEM // 2 + STRIDE * sum(self.dilations) * (_KERNEL // 2)
-        return reach + reach % 2
+        return _STEM // 2 + STRIDE * self.trunk.reach
 
     def forward(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Hear.
@@ -86,53 +113,67 @@ class SpeechMotion(nn.Module):
             Articulation (B, ceil(T / 2), 9), columns `contracts.SPEECH_CHANNELS`, not yet held to its `RANGES`; logits of
             `VISEMES`, (B, ceil(T / 2), 17).
         """
-        x = self.stem(mel.transpose(1, 2)).transpose(1, 2).contiguous()
-        for block in self.blocks:
-            x = block(x)
-        x = functional.silu(self.norm(x))
-        return self.articulation(x), self.visemes(x)
+        articulation, logits = self.trunk(self.stem(mel.transpose(1, 2)).transpose(1, 2).contiguous())
+        return articulation, logits
+
+
+class Hears(Protocol):
+    """A network that `MotionStream` can run: `SpeechMotion`, or one over other features."""
+
+    @property
+    def stride(self) -> int:
+        """Input frames to a motion frame."""
+
+    @property
+    def reach(self) -> int:
+        """Input frames on either side that a motion frame depends on; a multiple of ``stride``."""
+
+    def __call__(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, T, ...) to articulation (B, M, 9) and viseme logits (B, M, 17)."""
 
 
 class MotionStream:
-    """The network over a sound that comes in blocks; what comes out does not depend on the blocks.
+    """A network over a sound that comes in blocks; what comes out does not depend on the blocks.
 
     Args:
         model: in evaluation mode.
     """
 
-    def __init__(self, model: SpeechMotion) -> None:
+    def __init__(self, model: Hears) -> None:
         self._model = model
-        self._mel: F32 = np.empty((0, NUM_MELS), np.float32)
-        self._start = 0  # mel frame that the buffer begins with; even
+        self._inputs: F32 | None = None
+        self._start = 0  # input frame that the buffer begins with; a multiple of the stride
         self._done = 0  # motion frames that were handed out
 
-    def push(self, mel: F32) -> tuple[F32, F32]:
-        """The motion frames that are certain with these mel frames.
+    def push(self, inputs: F32) -> tuple[F32, F32]:
+        """The motion frames that are certain with these input frames.
 
         Args:
-            mel: (n, 64), normalised, the next of the clip.
+            inputs: (n, ...), the next of the clip; for `SpeechMotion` normalised mel frames, (n, 64).
 
         Returns:
             Articulation (m, 9) within `RANGES`, and probabilities of `VISEMES`, (m, 17), at `MOTION_RATE`.
         """
-        self._mel = np.concatenate([self._mel, mel])
-        certain = (self._start + len(self._mel) - self._model.reach - 1) // STRIDE + 1
+        self._inputs = inputs if self._inputs is None else np.concatenate([self._inputs, inputs])
+        certain = (self._start + len(self._inputs) - self._model.reach - 1) // self._model.stride + 1
         return self._take(max(certain, self._done))
 
     def finish(self) -> tuple[F32, F32]:
         """The motion frames that are left; of T mel frames there are ``ceil(T / 2)`` in all."""
-        return self._take(-(-(self._start + len(self._mel)) // STRIDE))
+        total = self._start + (0 if self._inputs is None else len(self._inputs))
+        return self._take(-(-total // self._model.stride))
 
     def _take(self, stop: int) -> tuple[F32, F32]:
-        if stop <= self._done:
+        if stop <= self._done or self._inputs is None:
             return np.empty((0, NUM_CHANNELS), np.float32), np.empty((0, len(VISEMES)), np.float32)
-        first = self._start // STRIDE
+        stride = self._model.stride
+        first = self._start // stride
         with torch.inference_mode():
-            articulation, logits = self._model(torch.from_numpy(self._mel)[None])
+            articulation, logits = self._model(torch.from_numpy(self._inputs)[None])
             kept = slice(self._done - first, stop - first)
             moved = np.clip(articulation[0, kept].numpy(), RANGES[:, 0], RANGES[:, 1])
             visemes = logits[0, kept].softmax(-1).numpy()
         self._done = stop
-        start = max(0, STRIDE * stop - self._model.reach)
-        self._mel, self._start = self._mel[start - self._start :], start
+        start = max(0, stride * stop - self._model.reach)
+        self._inputs, self._start = self._inputs[start - self._start :], start
         return moved, visemes

@@ -60,7 +60,7 @@ def store(model: SpeechMotion, folder: Path, about: dict[str, object] | None = N
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().to(torch.float16).contiguous() for name, tensor in model.state_dict().items()}
-    config = {"format": _FORMAT, "channels": model.channels, "dilations": list(model.dilations), **(about or {})}
+    config = {"format": _FORMAT, "channels": model.trunk.channels, "dilations": list(model.trunk.dilations), **(about or {})}
     with replacing(folder / _TENSORS) as beside:
         beside.write_bytes(save(tensors))
     with replacing(folder / _CONFIG) as beside:
