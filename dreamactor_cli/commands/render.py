@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dreamactor_cli import nearest
+from dreamactor_cli.cache import ENVIRONMENT
 from dreamactor_cli.commands import options as o
 from dreamactor_cli.console import Console
 from dreamactor_cli.errors import DiskFull, JobFailed, ManifestError, UsageError
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 GATES = ("off", "warn", "fail")
 MOST_PROBLEMS = 20  # of a manifest that are listed
+PARTS = 8  # of a job on a farm, if nobody says otherwise
+NOT_OF_A_PART = ("manifest", "output", "emit", "parts", "shard", "dry_run", "openjd", "cache_dir", "json_")
 
 _Manifest = Annotated[
     str, typer.Argument(metavar="MANIFEST|-", help="A table (.csv .tsv .jsonl), or - for stdin.", show_default=False)
@@ -44,6 +48,12 @@ _Shard = Annotated[
     typer.Option("--shard", metavar="I/N", help="Do part I of N alone [default: as Slurm arrays, torchrun or srun say]."),
 ]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+_Emit = Annotated[
+    str | None, typer.Option("--emit", metavar="slurm|openjd", help="Write the job template of a farm to stdout, and do nothing.")
+]
+_Parts = Annotated[
+    int | None, typer.Option("--parts", min=1, max=1000, metavar="N", help="Of --emit: tasks of the job [default: 8].")
+]
 _Retries = Annotated[int, typer.Option("--retries", min=0, max=10, metavar="N", help="Of lost workers, hangs, lack of memory.")]
 _Timeout = Annotated[float | None, typer.Option("--timeout", min=1, metavar="SECONDS", help="After which a job counts as hung.")]
 _FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")]
@@ -85,6 +95,8 @@ def render(
     ray_address: _Address = "auto",
     shard: _Shard = None,
     dry_run: _DryRun = False,
+    emit: _Emit = None,
+    parts: _Parts = None,
     retries: _Retries = 1,
     timeout: _Timeout = None,
     fail_fast: _FailFast = False,
@@ -104,6 +116,9 @@ def render(
     if qc not in GATES:
         raise UsageError(f"--qc {qc} is unknown", nearest.hint(qc, GATES))
     jobs = _load(console, manifest, output, overrides, product)
+    if emit is not None:
+        _emit(context, emit, manifest, output, min(parts or PARTS, len(jobs)))
+        return
     settings = _settings(devices, workers, timeout, ray_address)
     if dry_run:
         _dry_run(console, jobs, output, shard, settings)
@@ -154,6 +169,22 @@ def _dry_run(console: Console, jobs: Sequence[Job], output: Path, shard: str | N
             on_progress=lambda done, total: on_progress("plan", done, total),
         )  # fmt: skip
     show_plan(plan, console, part=str(part) if part.count > 1 else "")
+
+
+def _emit(context: typer.Context, farm: str, manifest: str, output: Path, parts: int) -> None:
+    """Write the job template of a farm."""
+    from dreamactor_cli.commands.given import given_options
+    from dreamactor_cli.emit import EmitRequest, emit
+
+    if manifest == "-":
+        raise UsageError("--emit needs a manifest that the farm's machines can read", "name a file")
+    named = context.obj.cache_dir or os.environ.get(ENVIRONMENT)
+    request = EmitRequest(
+        program=(sys.executable, "-m", "dreamactor_cli"), manifest=Path(manifest).absolute(), folder=output.absolute(),
+        parts=parts, options=tuple(given_options(context, without=NOT_OF_A_PART)),
+        cache=Path(named).absolute() if named else None,
+    )  # fmt: skip
+    context.obj.result(emit(farm, request).rstrip("\n"), {"farm": farm, "template": emit(farm, request)})
 
 
 def _run(
