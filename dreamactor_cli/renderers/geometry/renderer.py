@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from dreamactor_cli import head_space
 from dreamactor_cli.contracts import Controls, ControlStream, Reference, RendererSpec, RenderSettings
 from dreamactor_cli.renderers.geometry.compositing import COVERAGE, lay, lay_over, opaque_runs
+from dreamactor_cli.renderers.geometry.contact import apart
 from dreamactor_cli.renderers.geometry.eyes import Eyes
 from dreamactor_cli.renderers.geometry.face_mesh import FaceMesh
 from dreamactor_cli.renderers.geometry.layers import fill, separate
@@ -73,7 +74,7 @@ class Actor:
         assert face is not None and head is not None
         at = slice(index, index + 1)
         pose = head_space.pose_of_sphere(head.center[at], head.radius[at], head.rotation[at])
-        landmarks = face.landmarks[index].astype(np.float64)
+        landmarks = apart(face.landmarks[index].astype(np.float64))
         vertices = self._person.model.move(
             pose, landmarks, head.head_2d[index].astype(np.float64), head.torso_2d[index].astype(np.float64),
             head.field[index].astype(np.float64),
