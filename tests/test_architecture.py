@@ -63,7 +63,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "kept": ("reference", "renderers", "cache", *BASE),
     "provenance": ("sidecar", "credentials", "media", *BASE),
     "credentials": BASE,
-    "evaluation": ("evaluation", "driving", "sidecar", "controls", "retarget", "cache", "media", *BASE),
+    "evaluation": ("evaluation", "presets", "driving", "sidecar", "controls", "retarget", "cache", "media", *BASE),
     "report": ("report", "results", "sidecar", "media", *BASE),
     "preview": ("media", *BASE),
     "environment": ("cache", *BASE),

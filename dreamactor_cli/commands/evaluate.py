@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from dreamactor_cli.commands import options as o
 from dreamactor_cli.commands.common import seconds
 from dreamactor_cli.errors import JobFailed
-
-if TYPE_CHECKING:
-    from dreamactor_cli.contracts import Preset
 
 
 def evaluate(
@@ -37,14 +33,15 @@ def evaluate(
     from dataclasses import asdict
 
     from dreamactor_cli.contracts import Job, RenderResult
+    from dreamactor_cli.evaluation.asked import asked_of
     from dreamactor_cli.evaluation.quality import check
 
     console = context.obj
-    made = _made_from(output)
+    preset, side_by_side = asked_of(output)
     job = Job(
-        id=output.stem, references=(reference,) if reference else (), driving=driving, output=output, preset=_preset(made),
+        id=output.stem, references=(reference,) if reference else (), driving=driving, output=output, preset=preset,
         start=seconds("--start", start) or Fraction(0), duration=seconds("--duration", duration), subject=subject,
-        side_by_side=bool(made.get("side_by_side")),
+        side_by_side=side_by_side,
     )  # fmt: skip
     findings = check(job, RenderResult(id=job.id, status="ok", output=output), cache=console.cache(), workers=workers)
     for found in findings:
@@ -54,29 +51,3 @@ def evaluate(
     failed = [found for found in findings if not found.passed]
     if failed:
         raise JobFailed(f"{output} fails {', '.join(found.gate for found in failed)}", failed[0].message)
-
-
-def _made_from(output: Path) -> dict[str, Any]:
-    """What the sidecar says of how an output was made; empty without one."""
-    from dreamactor_cli.sidecar import sidecar_path
-
-    try:
-        made = json.loads(sidecar_path(output).read_text("utf-8"))["made_from"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return made if isinstance(made, dict) else {}
-
-
-def _preset(made: dict[str, Any]) -> Preset:
-    """The preset that an output was made with; the default where that is not known.
-
-    Raises:
-        UsageError: the sidecar says what no preset can be.
-    """
-    from dreamactor_cli.contracts import Preset
-    from dreamactor_cli.presets import merge
-
-    parameters = {**(made.get("parameters") or {})}
-    if made.get("background") == "driving":  # all that matters here; a picture stands there by its hash
-        parameters["background"] = "driving"
-    return merge(Preset(), parameters, source="its sidecar: ")
