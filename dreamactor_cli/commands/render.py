@@ -181,7 +181,7 @@ def _emit(context: typer.Context, farm: str, manifest: str, output: Path, parts:
     named = context.obj.cache_dir or os.environ.get(ENVIRONMENT)
     request = EmitRequest(
         program=(sys.executable, "-m", "dreamactor_cli"), manifest=Path(manifest).absolute(), folder=output.absolute(),
-        parts=parts, options=tuple(given_options(context, without=NOT_OF_A_PART)),
+        here=Path.cwd(), parts=parts, options=tuple(given_options(context, without=NOT_OF_A_PART)),
         cache=Path(named).absolute() if named else None,
     )  # fmt: skip
     context.obj.result(emit(farm, request).rstrip("\n"), {"farm": farm, "template": emit(farm, request)})

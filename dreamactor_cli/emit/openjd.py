@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from dreamactor_cli.emit.request import EmitRequest
@@ -15,18 +16,19 @@ MOST_CHARACTERS = 1024  # of a parameter
 def openjd_template(request: EmitRequest) -> str:
     """The template as JSON, which is YAML too.
 
-    Paths are parameters, so that a farm can map them to where its machines see them.
+    Paths are parameters. What lies below the template's own folder is of type PATH, which farms map to where their machines
+    see it; of what lies elsewhere OpenJD allows no default of that type, so it must have the same name everywhere.
 
     Raises:
         UsageError: a path is too long for a parameter, or an option looks like one.
     """
     parameters = [
-        _path("Manifest", "FILE", "IN", str(request.manifest)),
-        _path("OutputFolder", "DIRECTORY", "INOUT", str(request.folder)),
+        _path("Manifest", "FILE", "IN", request.manifest, request.here),
+        _path("OutputFolder", "DIRECTORY", "INOUT", request.folder, request.here),
     ]
     arguments = ["render", "{{Param.Manifest}}", "-o", "{{Param.OutputFolder}}"]
     if request.cache is not None:
-        parameters.append(_path("Cache", "DIRECTORY", "INOUT", str(request.cache)))
+        parameters.append(_path("Cache", "DIRECTORY", "INOUT", request.cache, request.here))
         arguments += ["--cache-dir", "{{Param.Cache}}"]
     parameters.append({"name": "Parts", "type": "INT", "minValue": 1, "default": request.parts})
     program = [_literal(word) for word in request.program]
@@ -47,10 +49,13 @@ def openjd_template(request: EmitRequest) -> str:
     return json.dumps(template, indent=2) + "\n"
 
 
-def _path(name: str, kind: str, flow: str, default: str) -> dict[str, Any]:
-    if len(default) > MOST_CHARACTERS:
-        raise UsageError(f"{default:.60}... is too long for a parameter of OpenJD", "choose a shorter path")
-    return {"name": name, "type": "PATH", "objectType": kind, "dataFlow": flow, "default": default}
+def _path(name: str, kind: str, flow: str, path: Path, here: Path) -> dict[str, Any]:
+    if len(str(path)) > MOST_CHARACTERS:
+        raise UsageError(f"{path!s:.60}... is too long for a parameter of OpenJD", "choose a shorter path")
+    if path.is_relative_to(here) and ".." not in path.parts:
+        default = str(path.relative_to(here))
+        return {"name": name, "type": "PATH", "objectType": kind, "dataFlow": flow, "default": default}
+    return {"name": name, "type": "STRING", "default": str(path)}
 
 
 def _literal(word: str) -> str:

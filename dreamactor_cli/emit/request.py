@@ -13,6 +13,7 @@ class EmitRequest:
     Attributes:
         program: command that starts dreamactor on the farm's machines, like ``("/opt/venv/bin/dreamactor",)``.
         manifest, folder: absolute paths, the same on all machines.
+        here: absolute path of the folder where the template will lie.
         parts: tasks that the manifest is divided into.
         options: of the run, beside those that stand here.
         cache: absolute path of a cache that all machines share; None is each user's own.
@@ -21,6 +22,7 @@ class EmitRequest:
     program: tuple[str, ...]
     manifest: Path
     folder: Path
+    here: Path
     parts: int
     options: tuple[str, ...] = ()
     cache: Path | None = None
