@@ -38,8 +38,8 @@ _ENTRY = re.compile(r"([0-9a-f]{64})-([0-9a-f]{64})\.safetensors")
 _TEMPORARY = re.compile(r"\.[0-9a-f]{64}\.[^.]+\.\d+\.[0-9a-f]{12}\.tmp")
 _SCRATCH = re.compile(r"([^.]+)\.(\d+)\.[0-9a-f]{12}")
 
-# Entries whose checksum this process has seen to hold: (path, inode).
-_checked: set[tuple[str, int]] = set()
+# Entries whose checksum this process has seen to hold: (path, inode) -> (size, modification time in ns) at that time.
+_checked: dict[tuple[str, int], tuple[int, int]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +108,15 @@ class Cache:
     def get(self, key: str) -> Path | None:
         """The entry of a key, marked as used; None if it is not there or damaged.
 
-        The checksum is looked at when a process reads an entry for the first time. A damaged entry is removed.
+        The checksum is looked at when a process reads an entry for the first time, and when the file was touched since. A
+        damaged entry is removed.
         """
         for entry in sorted(self._entries(self._shard(key))):
             if entry.key == key and self._holds(entry):
-                with suppress(OSError):  # a cache that only others may write is still good to read
-                    os.utime(entry.path)
+                if time.time() - entry.used > _YOUNG / 2:  # seldom: others must look at the checksum again
+                    with suppress(OSError):  # a cache that only others may write is still good to read
+                        os.utime(entry.path)
+                        _remember(entry.path)
                 return entry.path
         return None
 
@@ -139,12 +142,11 @@ class Cache:
                 write(beside)
                 sync(beside)
                 path = shard / f"{key}-{_sha256(beside)}.safetensors"
-                inode = beside.stat().st_ino
                 beside.replace(path)
+                _remember(path)
         finally:
             with suppress(OSError):
                 beside.unlink(missing_ok=True)
-        _checked.add((str(path), inode))
         return path
 
     @contextmanager
@@ -228,14 +230,14 @@ class Cache:
     def _holds(self, entry: _Entry) -> bool:
         """Whether an entry is there and whole; a damaged one is removed and noted."""
         try:
-            name = (str(entry.path), entry.path.stat().st_ino)
-            if name in _checked:
+            name, state = _identity(entry.path)
+            if _checked.get(name) == state:
                 return True
             whole = _sha256(entry.path) == entry.sha256
         except OSError:
             return False  # removed meanwhile, or not for us to read
         if whole:
-            _checked.add(name)
+            _checked[name] = state
         elif _unlink(entry.path):
             self.damaged.append(entry.key)
         return whole
@@ -254,6 +256,18 @@ class Cache:
                 freed += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
                 shutil.rmtree(folder, ignore_errors=True)
         return freed
+
+
+def _identity(path: Path) -> tuple[tuple[str, int], tuple[int, int]]:
+    """What file it is, and in what state."""
+    status = path.stat()
+    return (str(path), status.st_ino), (status.st_size, status.st_mtime_ns)
+
+
+def _remember(path: Path) -> None:
+    """This process knows that the file is whole."""
+    name, state = _identity(path)
+    _checked[name] = state
 
 
 def _default_root() -> Path:

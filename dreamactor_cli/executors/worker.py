@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -126,13 +127,17 @@ def failure_of(error: DreamActorError) -> JobError:
 
 
 def _ending(error: BaseException) -> DreamActorError:
-    from dreamactor_cli.endings import ending_of
+    from dreamactor_cli.endings import InternalError, ending_of
     from dreamactor_cli.errors import OutOfMemory
 
     # torch's own kind of error, and OpenCV's code for it: neither is a MemoryError.
     if type(error).__name__ == "OutOfMemoryError" or getattr(error, "code", None) == -4:
         return OutOfMemory(f"memory ran out: {str(error)[:200]}", "ask for a smaller --size or fewer --workers")
-    return ending_of(error)
+    ending = ending_of(error)
+    if isinstance(ending, InternalError) and (frames := traceback.extract_tb(error.__traceback__)):
+        # Nobody can ask a worker for a traceback afterwards.
+        return InternalError(f"{ending.message} (in {frames[-1].filename}, line {frames[-1].lineno})", ending.hint)
+    return ending
 
 
 def _gated(task: Task, job: Job, result: RenderResult, cache: Cache) -> RenderResult:

@@ -12,7 +12,7 @@ import numpy as np
 
 from dreamactor_cli.contracts import U8, ControlStream, Reference, RendererSpec, RenderSettings
 
-SPEC = RendererSpec(name="fake", version="1", needs=("face",), reference_needs=("face",))
+SPEC = RendererSpec(name="fake", version="1", needs=("face", "head"), reference_needs=("face", "head"))
 made = 0  # renderers in this process
 
 

@@ -124,7 +124,8 @@ def test_an_idle_worker_that_is_killed_is_replaced(make_task: Make) -> None:
 def test_closing_early_leaves_no_process_and_no_file(make_task: Make, tmp_path: Path) -> None:
     pool = Pool(Settings(workers=2))
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    results = pool.run([make_task("quick"), *[make_task(f"slow{k}", renderer="fakes:Slow") for k in range(4)]], lambda event: None)
+    slow = [make_task(f"slow{k}", renderer="fakes:Slow") for k in range(4)]
+    results = pool.run([make_task("quick"), *slow], lambda event: None)
     assert next(results).id == "quick"
     time.sleep(1)  # let the next one begin
     results.close()  # type: ignore[attr-defined]
