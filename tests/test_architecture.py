@@ -54,7 +54,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "run": ("run_record", "results", "strays", "folder_lock", "plan", "executors", "report", "sidecar", "cache", *BASE),
     "run_record": ("plan", "executors", "sidecar", *BASE),
     "results": BASE, "strays": BASE, "folder_lock": BASE,
-    "executors": ("executors", "pipeline", "kept", "reference", "endings", "evaluation", "controls", "cache", "media", *BASE),
+    "executors": ("executors", "strays", "pipeline", "kept", "reference", "endings", "evaluation", "controls", "cache", "media", *BASE),
     "pipeline": (*PIPELINE, "retarget", "renderers", "media", "cache", *BASE),
     "driving": ("controls", "controls_file", "media", "cache", "motion", *BASE),
     "reference": ("controls", "controls_file", "media", "cache", "retarget", *BASE),
