@@ -14,7 +14,7 @@ from dreamactor_cli.evaluation import gates
 from dreamactor_cli.evaluation.clip import Clip, read_clip
 from dreamactor_cli.evaluation.driver import DriverMotion, driver_motion
 from dreamactor_cli.evaluation.faces import SeenFace, likeness, see_faces
-from dreamactor_cli.media import load_image
+from dreamactor_cli.media import is_video, load_image
 from dreamactor_cli.retarget.framing import framed_size
 
 LOST_LIMIT = 0.2  # share of the frames that were looked at
@@ -38,7 +38,8 @@ def check(job: Job, result: RenderResult, *, cache: Cache, workers: int | None =
     """Measure a finished output. Takes a fraction of the rendering: one pass over the output, faces on a dozen frames.
 
     A gate that does not apply is left out: identity needs a reference, frozen frames a driver whose motion is taken over,
-    sound a file that has some, colour drift a background that stays.
+    sound a file that has some, colour drift a background that stays. Of a video that was dubbed only the lengths are
+    measured: it may cut, wander and go black as it likes.
 
     Args:
         cache: where the driver's signals already lie.
@@ -50,7 +51,8 @@ def check(job: Job, result: RenderResult, *, cache: Cache, workers: int | None =
     Raises:
         DreamActorError: the output, the driver or the reference cannot be read.
     """
-    image = load_image(job.references[0]).rgb if job.references else None
+    dubbed = bool(job.references) and is_video(job.references[0])
+    image = load_image(job.references[0]).rgb if job.references and not dubbed else None
     clip = read_clip(result.output, aspect=_aspect(job, image))
     asked = _asked(job, result, clip, image, cache, workers)
     fps = clip.fps or asked.fps
@@ -59,6 +61,8 @@ def check(job: Job, result: RenderResult, *, cache: Cache, workers: int | None =
         found.append(gates.frame_count(clip.lengths.pictures if clip.lengths else clip.num_frames, asked.frames))
     if clip.lengths is not None and clip.lengths.video is not None:
         found.append(gates.av_length(clip.lengths.video, clip.lengths.audio, sound_expected=asked.sound))
+    if dubbed:
+        return tuple(finding for finding in found if finding is not None)
     if asked.motion is not None and fps is not None:
         found.append(gates.frozen_frames(clip.spark, fps, asked.motion))
     found.append(gates.black_frames(clip.light, None if image is None else float(np.percentile(image.max(2), 99))))

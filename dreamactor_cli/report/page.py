@@ -185,7 +185,7 @@ def _card(job: JobRow, folder: Path, shown: Shown, stage_names: Sequence[str]) -
     href = _href(job.output, folder)
     if not href and job.mark != "failed" and str(job.output) != ".":
         trouble.append(f"{job.output.name} is no longer there")
-    words = (job.id, job.driver, *(path.name for path in job.references), job.output.name, job.worker, *trouble, job.mark)
+    words = (job.id, *job.drivers, *(path.name for path in job.references), job.output.name, job.worker, *trouble, job.mark)
     code = job.failure.code if job.failure else ""
     return Card(
         job=job, shown=shown, href=href, find=" ".join((*words, code)).lower(), took=duration(job.took) if job.took else "",
@@ -204,8 +204,7 @@ def _stages(job: JobRow, names: Sequence[str]) -> tuple[Stage, ...]:
 
 
 def _href(output: Path, folder: Path) -> str:
-    """Link from the page to an output that is there; empty for what is not."""
-    found = next((path for path in (output, folder / output, folder / output.name) if output.name and path.exists()), None)
-    if found is None:
+    """Link from the page to an output; empty for what is not there."""
+    if not output.name or not os.path.lexists(output):
         return ""
-    return "./" + quote(os.fsencode(os.path.relpath(found.resolve(), folder.resolve())))
+    return "./" + quote(os.fsencode(os.path.relpath(output.absolute(), folder.absolute())))

@@ -22,7 +22,7 @@ import numpy as np
 
 from dreamactor_cli.contracts import U8
 from dreamactor_cli.errors import DreamActorError
-from dreamactor_cli.media import load_image
+from dreamactor_cli.media import is_video, load_image
 from dreamactor_cli.media.glimpses import evenly, glimpses
 from dreamactor_cli.report.run_data import JobRow
 from dreamactor_cli.sidecar import sequence_files
@@ -145,9 +145,14 @@ def _reference(path: Path, level: Level, kept: Mapping[str, Picture]) -> Picture
         stat = path.stat()
         name = crc32(os.fsencode(path))
         key = f"r.{stat.st_size}.{stat.st_mtime_ns}.{name:x}.{level.thumb}q{level.quality}"
-        return kept.get(key) or _encoded(key, _fit(load_image(path).rgb, level.thumb), level)
+        return kept.get(key) or _encoded(key, _face(path, level.thumb), level)
     except (DreamActorError, OSError, ValueError):  # a name may hold a null byte
         return None
+
+
+def _face(path: Path, height: int) -> U8:
+    """A picture, or the first frame of a video that was dubbed, (h, w, 3)."""
+    return glimpses(path, 1, height)[0] if is_video(path) else _fit(load_image(path).rgb, height)
 
 
 def _strip(job: JobRow, level: Level, kept: Mapping[str, Picture]) -> Picture | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,7 @@ class JobRow:
 
     Attributes:
         number: in the order in which jobs first appear.
+        drivers: video, controls or motion, and sound.
         mark: ``warned`` is done, with warnings or gates that failed.
         seconds: of each stage.
         started: unix time, s; 0 if it never ran.
@@ -56,7 +58,7 @@ class JobRow:
     mark: Mark
     kind: str
     references: tuple[Path, ...]
-    driver: str
+    drivers: tuple[str, ...]
     output: Path
     frames: int
     seconds: Mapping[str, float]
@@ -164,7 +166,7 @@ def _jobs(folder: Path) -> tuple[JobRow, ...]:
     for part, line in _lines(folder):
         id_ = _text(line["id"])
         number = rows[id_].number if id_ in rows else len(rows)
-        rows[id_] = _job(line, id_, number, part)
+        rows[id_] = _job(line, id_, number, part, folder)
     return tuple(rows.values())
 
 
@@ -177,7 +179,7 @@ def _lines(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield part, line
 
 
-def _job(line: Mapping[str, Any], id_: str, number: int, part: str) -> JobRow:
+def _job(line: Mapping[str, Any], id_: str, number: int, part: str, folder: Path) -> JobRow:
     warnings = tuple(map(_text, line["warnings"])) if isinstance(line.get("warnings"), list) else ()
     gates = tuple(_gate(one) for one in line["quality"] if isinstance(one, dict)) if isinstance(line.get("quality"), list) else ()
     failure = _failure(line.get("error"))
@@ -192,14 +194,21 @@ def _job(line: Mapping[str, Any], id_: str, number: int, part: str) -> JobRow:
     return JobRow(
         number=number, id=id_, mark=mark, kind=_text(line.get("kind")) or "animate",
         references=tuple(Path(_text(one)) for one in references) if isinstance(references, list) else (),
-        driver=" + ".join(filter(None, (_text(line.get("driving")), _text(line.get("audio"))))),
-        output=Path(_text(line.get("output"))), frames=int(_number(line.get("frames"))),
+        drivers=tuple(filter(None, (_text(line.get("driving")), _text(line.get("audio"))))),
+        output=_found(Path(_text(line.get("output"))), folder), frames=int(_number(line.get("frames"))),
         seconds={_text(stage): _number(took) for stage, took in seconds.items()} if isinstance(seconds, dict) else {},
         cache_hits=int(_number(line.get("cache_hits"))), device=_text(line.get("device")), warnings=warnings, failure=failure,
         gates=gates, started=_moment(line.get("started")), worker=f"part {part} · {worker}" if part and worker else worker,
         attempts=max(int(_number(line.get("attempts"))), 1), sha256=_text(line.get("sha256")),
         fingerprint=_text(line.get("fingerprint")),
     )  # fmt: skip
+
+
+def _found(output: Path, folder: Path) -> Path:
+    """Where an output lies now: a run may name it from where it was started, and its folder may have been moved."""
+    if not output.name:
+        return output
+    return next((path for path in (output, folder / output.name) if os.path.lexists(path)), output)
 
 
 def _failure(error: object) -> Failure | None:

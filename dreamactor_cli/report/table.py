@@ -31,7 +31,7 @@ def _row(job: JobRow) -> list[object]:
     failure = job.failure
     error = (failure.code, failure.message, str(failure.retryable).lower()) if failure else ("", "", "")
     return [
-        job.id, job.mark, job.kind, "|".join(map(str, job.references)), job.driver, str(job.output), job.frames,
+        job.id, job.mark, job.kind, "|".join(map(str, job.references)), "|".join(job.drivers), str(job.output), job.frames,
         round(job.took, 3), *(round(job.seconds[stage], 3) if stage in job.seconds else "" for stage in STAGES),
         round(job.speed, 2) if job.speed else "", job.cache_hits, job.attempts, job.worker, job.device, began, *error,
         "|".join(gate.name for gate in job.gates if not gate.passed), "|".join(job.warnings), job.sha256, job.fingerprint,

@@ -186,3 +186,19 @@ def test_a_real_render_passes(shared_cache: Cache, astronaut: Path, face_clip: F
     assert time.perf_counter() - began < 10
     assert set(found) == ALL
     assert _failed(found) == set()
+
+
+def test_of_a_dubbed_video_only_the_lengths_are_measured(gates: Gates, face_clip: FaceClip) -> None:
+    black = face_clip.frames.copy()
+    black[20:22] = 0
+    found = gates(black, asked=38, driving=None, kind="lipsync", references=(face_clip.path,), audio=face_clip.path)
+    assert set(found) == {"frame-count", "av-length"}
+    assert _failed(found) == set()
+    silent = gates(black, tone=False, asked=38, driving=None, kind="lipsync", references=(face_clip.path,), audio=face_clip.path)
+    assert _failed(silent) == {"av-length"}
+
+
+def test_a_picture_that_speaks_is_measured_without_a_driver(gates: Gates, face_clip: FaceClip) -> None:
+    found = gates(face_clip.frames, asked=38, driving=None, kind="lipsync", audio=face_clip.path)
+    assert set(found) == ALL - {"frozen-frames"}
+    assert _failed(found) == set()

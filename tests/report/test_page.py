@@ -165,6 +165,13 @@ def test_frames_of_the_output_are_shown(line: Line, folder: Folder, video: Video
     assert np.abs(first.astype(int) - last).mean() > 2
 
 
+def test_a_dubbed_video_shows_its_first_frame(line: Line, folder: Folder, video: Video) -> None:
+    spoken = video("spoken")
+    page = _page(folder([line("a", kind="lipsync", references=[str(spoken)], driving=None, audio="/data/voice.wav")]))
+    assert len(page.all("img", class_="face")) == 1
+    assert "spoken.mp4 ← voice.wav" in page.all("p", class_="from")[0][1]
+
+
 def test_pictures_are_taken_from_the_last_report(line: Line, folder: Folder, video: Video) -> None:
     path = video("a")
     place = folder([line("a")])
