@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dreamactor_cli import head_space
 from dreamactor_cli.cache import Cache
+from dreamactor_cli.captions import Captions, load_captions
 from dreamactor_cli.contracts import U8, Controls, ControlStream, Job
 from dreamactor_cli.controls.extract import Extraction, extract_controls
 from dreamactor_cli.controls.speech import hear
@@ -43,6 +44,7 @@ class Dub:
         tracks: what the mouth does.
         found: of the video.
         order: controls of the video's frames as the output shows them.
+        captions: what is said, if it is to be written.
     """
 
     num_frames: int
@@ -50,6 +52,7 @@ class Dub:
     tracks: MouthTracks
     found: Extraction
     order: ControlStream
+    captions: Captions | None
     warnings: tuple[str, ...]
     cache_hits: int
 
@@ -100,6 +103,7 @@ def load_dub(
     heard = hear(
         job.audio, fps=info.fps, cache=cache, start=job.start, duration=job.duration, encoder=job.preset.speech_encoder
     )  # fmt: skip
+    captions = load_captions(job, cache=cache)
     needed = None if job.preset.sound_ends == "rest" else heard.seconds + 1 / info.fps
     found = extract_controls(
         video, signals=SIGNALS, cache=cache, duration=needed, subject=job.subject, workers=workers, on_progress=on_progress
@@ -109,7 +113,7 @@ def load_dub(
     order, frames = fit(found.stream, len(tracks), info.fps, job.preset)
     return Dub(
         num_frames=frames, sound=AudioSource(job.audio, start=job.start, duration=heard.seconds),
-        tracks=tracks.of_length(frames), found=found, order=order,
+        tracks=tracks.of_length(frames), found=found, order=order, captions=captions,
         warnings=tuple(dict.fromkeys((*info.warnings, *found.warnings, *heard.warnings))),
         cache_hits=found.cache_hits + heard.cache_hits,
     )  # fmt: skip

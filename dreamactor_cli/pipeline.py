@@ -13,6 +13,7 @@ from typing import Any
 
 from dreamactor_cli import compose, dubbing, provenance, sidecar
 from dreamactor_cli.cache import Cache
+from dreamactor_cli.captions import BURN, Captions
 from dreamactor_cli.contracts import U8, ControlStream, Job, Reference, Renderer, RendererSpec, RenderResult, RenderSettings
 from dreamactor_cli.driving import Driver, load_driver
 from dreamactor_cli.errors import UsageError
@@ -156,14 +157,18 @@ def _render(
     controls = _controls(job, reference, driver)
     settings = _settings(job, reference, means)
     frames = _frames(job, renderer, reference, controls, driver, settings)
-    return controls.num_frames, _encode(job, frames, controls.num_frames, controls.fps, _sound(driver), metadata, tell)
+    return controls.num_frames, _encode(
+        job, frames, controls.num_frames, controls.fps, _sound(driver), metadata, tell, _captions(driver)
+    )
 
 
 def _encode(
     job: Job, frames: Generator[U8, None, None], total: int, fps: Fraction, sound: AudioSource | None,
-    metadata: Mapping[str, str], tell: Progress,
+    metadata: Mapping[str, str], tell: Progress, captions: Captions | None = None,
 ) -> tuple[str, ...]:  # fmt: skip
-    """Write frames as they come; what the encoder has to say."""
+    """Write frames as they come, and what is said in them; what there is to tell of it."""
+    if captions is not None and captions.form == BURN:
+        frames = captions.burned(frames, fps)
     tell("render", 0, total)  # the first frame of the first run waits for kernels to be compiled
     first = next(frames)
     writer = VideoWriter(
@@ -178,7 +183,10 @@ def _encode(
             if frame is None:
                 break
             writer.write(frame)
-    return writer.warnings
+    if captions is None:
+        return writer.warnings
+    captions.write(job.output)
+    return (*writer.warnings, captions.told(job.output))
 
 
 def _dubbed(job: Job, description: Mapping[str, Any], cache: Cache, clock: _Clock, tell: Progress, means: Means) -> RenderResult:
@@ -189,7 +197,7 @@ def _dubbed(job: Job, description: Mapping[str, Any], cache: Cache, clock: _Cloc
         )
     with clock("render"):
         tags = provenance.container_tags(description)
-        warnings = _encode(job, dub.frames(), dub.num_frames, dub.fps, dub.sound, tags, tell)
+        warnings = _encode(job, dub.frames(), dub.num_frames, dub.fps, dub.sound, tags, tell, dub.captions)
     provenance.sign_output(job, description)
     result = RenderResult(
         id=job.id, status="ok", output=job.output, sha256=sidecar.output_sha256(job.output), frames=dub.num_frames,
@@ -231,6 +239,10 @@ def _sound(driver: Driver) -> AudioSource | None:
         return None
     start = Fraction(driver.first_frame) / driver.video.fps
     return AudioSource(driver.video.path, start=start, duration=driver.controls.num_frames / driver.controls.fps)
+
+
+def _captions(driver: Driver) -> Captions | None:
+    return driver.captions if isinstance(driver, Speaker) else None
 
 
 def _unheard(job: Job, driver: Driver) -> tuple[str, ...]:

@@ -187,7 +187,7 @@ def _background(given: object) -> str:
 def _encoder(given: object) -> str:
     text = str(given)
     if text != "mel" and not (text.startswith("whisper:") and len(text) > len("whisper:")):
-        raise _Wrong("is unknown", "give mel, whisper:tiny, whisper:base or whisper:FILE")
+        raise _Wrong("is unknown", "give mel, whisper:tiny, whisper:base or whisper:FOLDER")
     return text
 
 

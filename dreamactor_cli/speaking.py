@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli.cache import Cache
+from dreamactor_cli.captions import Captions, load_captions
 from dreamactor_cli.contracts import Controls, ControlStream, Job, Preset, Signal
 from dreamactor_cli.controls.speech import Heard, hear
 from dreamactor_cli.controls_file import StoredControls, is_controls_file
@@ -36,6 +37,7 @@ class Speaker(Driver):
         fps: of the output.
         preset: how to retarget `controls`, which move all but the mouth.
         heard: the sound, as it was analysed.
+        captions: what is said, if it is to be written.
     """
 
     tracks: MouthTracks
@@ -43,6 +45,7 @@ class Speaker(Driver):
     fps: Fraction
     preset: Preset
     heard: Heard
+    captions: Captions | None
 
     def speak(self, reference: Controls) -> SpeakingStream:
         """Controls of the reference, speaking."""
@@ -74,6 +77,7 @@ def load_speaker(
         job.audio, fps=fps, cache=cache, start=job.start, duration=job.duration, encoder=job.preset.speech_encoder,
         on_progress=on_progress,
     )  # fmt: skip
+    captions = load_captions(job, cache=cache)
     tracks = mouth_tracks(heard.stream, gain=job.preset.mouth_gain, lead=job.preset.lead_ms / 1000)
     sound = AudioSource(job.audio, start=job.start, duration=heard.seconds)
     if job.driving is None:
@@ -81,7 +85,7 @@ def load_speaker(
         own = Performance(curves=curves, num_frames=len(tracks), fps=fps, width=MOTION_SIZE, height=MOTION_SIZE, name=LIFE)
         return Speaker(
             controls=own, warnings=heard.warnings, cache_hits=heard.cache_hits, tracks=tracks, sound=sound, fps=fps,
-            preset=_as_it_is(job.preset), heard=heard,
+            preset=_as_it_is(job.preset), heard=heard, captions=captions,
         )  # fmt: skip
     needed = None if job.preset.sound_ends == "rest" else heard.seconds
     driver = load_driver(
@@ -97,7 +101,7 @@ def load_speaker(
         controls=controls, video=None if repeated else driver.video, first_frame=driver.first_frame,
         cache_hits=driver.cache_hits + heard.cache_hits, warnings=(*driver.warnings, *heard.warnings),
         tracks=tracks.of_length(frames), sound=sound, fps=fps, preset=_as_it_is(job.preset) if synthetic else job.preset,
-        heard=heard,
+        heard=heard, captions=captions,
     )  # fmt: skip
 
 

@@ -26,14 +26,14 @@ HEAVY = {
 
 # Who may import which packages of ours. A file belongs to the first layer whose name its module starts with.
 BASE = ("contracts", "arkit", "errors", "head_space", "person_space", "resources", "nearest", "atomic")
-PIPELINE = ("driving", "speaking", "dubbing", "reference", "compose", "sidecar", "provenance", "kept")  # what it is made of
+PIPELINE = ("driving", "speaking", "dubbing", "captions", "reference", "compose", "sidecar", "provenance", "kept")  # what it is made of
 LAYERS: dict[str, tuple[str, ...]] = {
     "app": ("commands", "console", "endings", *BASE),
     "__main__": ("app",),
     "commands": (
         "commands", "console", "endings", "executors", "pipeline", "presets", "manifest", "controls",
         "controls_file", "controls_export", "cache", "media", "motion", "renderers", "environment", "preview", "provenance",
-        "evaluation", "plan", "plan_view", "emit", "job_options", "run", "run_record", "live", "results", "training", *BASE,
+        "evaluation", "plan", "emit", "job_options", "run", "run_record", "live", "results", "training", *BASE,
     ),
     "manifest": ("manifest_columns", "manifest_rows", "manifest_files", "presets", "job_options", *BASE),
     "manifest_files": ("driving", "media", *BASE),
@@ -41,10 +41,12 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "manifest_rows": BASE,
     "job_options": BASE,
     "plan": (
-        "executors.settings", "executors.worker", "pipeline", "driving", "reference", "sidecar", "rates", "controls",
-        "controls_file", "renderers", "retarget", "media", "cache", *BASE,
+        "plan_inputs", "executors.settings", "executors.worker", "pipeline", "sidecar", "rates", "renderers", "media", "cache",
+        *BASE,
     ),
-    "plan_view": ("plan", "console", *BASE),
+    "plan_inputs": (
+        "pipeline", "driving", "speaking", "dubbing", "reference", "controls", "controls_file", "retarget", "media", "cache", *BASE,
+    ),
     "rates": BASE,
     "emit": ("emit", *BASE),
     "api": (
@@ -70,11 +72,12 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "presets": ("renderers", *BASE),
     "console": ("cache", *BASE),
     "endings": BASE,
+    "captions": ("media", "cache", "models", *BASE),
     "dubbing": (
-        "speaking", "speech_face", "controls", "renderers", "retarget", "media", "cache", *BASE,
+        "speaking", "captions", "speech_face", "controls", "renderers", "retarget", "media", "cache", *BASE,
     ),
     "speaking": (
-        "driving", "speech_face", "controls", "controls_file", "retarget", "media", "cache", "motion", *BASE,
+        "driving", "captions", "speech_face", "controls", "controls_file", "retarget", "media", "cache", "motion", *BASE,
     ),
     "speech_face": ("speech_face", "motion", "motion_layers", "retarget", "controls.blendshapes", *BASE),
     "motion": ("motion_layers", "controls.blendshapes", "controls.gaze", *BASE),

@@ -134,7 +134,7 @@ SoundEnds = Annotated[
 ]
 SpeechEncoder = Annotated[
     str | None,
-    typer.Option("--speech-encoder", metavar="mel|whisper:tiny|whisper:FILE", help="What listens."),
+    typer.Option("--speech-encoder", metavar="mel|whisper:tiny|whisper:FOLDER", help="What listens."),
 ]
 Captions = Annotated[
     str | None,

@@ -39,7 +39,7 @@ class Preset:
         motion_ends: what a driver's motion does where the sound is longer: ``"ping-pong"``, ``"loop"``, ``"hold"`` its last
             pose, or ``"cut"`` the sound.
         sound_ends: what happens where the driver's motion is longer: ``"cut"`` the motion, or ``"rest"`` the mouth.
-        speech_encoder: ``"mel"``, or ``"whisper:NAME"`` or ``"whisper:FILE"``.
+        speech_encoder: ``"mel"``, or ``"whisper:NAME"`` or ``"whisper:FOLDER"``.
         captions: what was said as ``"srt"`` or ``"vtt"`` beside the output, or ``"burn"`` into the picture; or ``"off"``.
         steps, guidance_reference, guidance_motion, segment_frames, precision: of the diffusion renderers.
     """

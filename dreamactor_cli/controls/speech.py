@@ -26,9 +26,11 @@ from dreamactor_cli.media import SAMPLE_RATE, read_sound, sha256_file
 if TYPE_CHECKING:
     from dreamactor_cli.models.speech_features import Statistics
     from dreamactor_cli.models.speech_motion import MotionStream
+    from dreamactor_cli.models.whisper_motion import WhisperHearing
 
 VERSION = "1"
 MEL = "mel"  # the encoder that needs no weights from elsewhere
+WHISPER = "whisper:"
 _KEPT = 4096  # frames that are gathered before they are written
 _CLOSURE = SPEECH_CHANNELS.index("closure")
 _SILENCE, _LIPS = 0, 1  # visemes: nothing is said; p, b or m
@@ -80,7 +82,7 @@ def hear(
         path: a sound or a video.
         fps: of the pictures.
         start, duration: of the window, seconds, see `media.read_sound`.
-        encoder: ``"mel"``, or ``"whisper:NAME"`` or ``"whisper:PATH"``.
+        encoder: ``"mel"``, or ``"whisper:NAME"``, or ``"whisper:FOLDER"`` with a head that was trained.
         on_progress: is given the frames that are done, and all frames.
 
     Raises:
@@ -208,14 +210,39 @@ class MelEncoder:
 
 
 def _encoder(name: str) -> tuple[Callable[[Statistics], Encoder], str]:
-    """What hears, and the hash of its weights."""
+    """What hears, and the hash of its weights.
+
+    Raises:
+        MissingRequirement: weights are not there.
+    """
     from dreamactor_cli.models import speech_motion, speech_weights
 
-    if name != MEL:
-        raise MissingRequirement(f"the speech encoder {name} is not there", f"leave --speech-encoder out, or give {MEL}")
-    model = speech_weights.load()
-    weights = sha256_file(speech_weights.SHIPPED / "model.safetensors")
-    return (lambda statistics: MelEncoder(statistics, speech_motion.MotionStream(model))), weights
+    if name == MEL:
+        model = speech_weights.load()
+        weights = sha256_file(speech_weights.SHIPPED / "model.safetensors")
+        return (lambda statistics: MelEncoder(statistics, speech_motion.MotionStream(model))), weights
+    given = name.removeprefix(WHISPER)
+    folder = Path(given) if Path(given).is_dir() else speech_weights.whisper_folder(given)
+    from dreamactor_cli.models.whisper_encoder import find_checkpoint
+    from dreamactor_cli.models.whisper_motion import WhisperHearing
+
+    if not Path(given).is_dir():
+        find_checkpoint(given)  # what lacks first is said first
+    if not folder.is_dir():
+        what = f"there is no head for the speech encoder {name}: Whisper hears, but knows no lips"
+        raise MissingRequirement(what, f"train one with: dreamactor train speech --encoder {name}, or leave --speech-encoder out")
+    ear, head = speech_weights.load_whisper(folder)
+    weights = sha256_file(folder / "model.safetensors") + ear.sha256
+    return (lambda statistics: _WhisperEncoder(WhisperHearing(ear, head))), weights
+
+
+class _WhisperEncoder:
+    """A head on Whisper's encoder, which has its own way with levels."""
+
+    rate = Fraction(50)
+
+    def __init__(self, hearing: WhisperHearing) -> None:
+        self.push, self.finish = hearing.push, hearing.finish
 
 
 def _write_facts(path: Path, facts: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ def test_the_highest_peaks_are_closed_and_no_more_than_speech_has() -> None:
 
 
 def test_clear_closures_all_count_and_doubtful_ones_do_not() -> None:
-    clear = bumps(50, {k: 0.9 for k in range(5, 50, 5)})
+    clear = bumps(50, dict.fromkeys(range(5, 50, 5), 0.9))
     assert len(pick(clear, np.zeros(50), np.ones(50), 25)) == 9
     assert len(pick(bumps(50, {20: 0.08}), np.zeros(50), np.ones(50), 25)) == 0
 
