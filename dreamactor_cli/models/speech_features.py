@@ -104,7 +104,7 @@ class Statistics:
 
     Attributes:
         level: log mel power that 5 % of the frames exceed, to a tenth.
-        mean: (64,), the mean log-mel of the frames within 30 dB of ``level``.
+        mean: (64,), the mean log-mel of the frames within 30 dB of ``level`` that are not silence.
     """
 
     def __init__(self) -> None:
@@ -133,7 +133,7 @@ class Statistics:
     @property
     def mean(self) -> NDArray[np.float64]:
         """See the class."""
-        quiet = self.level - _ACTIVE
+        quiet = max(self.level - _ACTIVE, _QUIETEST)
         active = quiet < _LEVELS
         count = int(self._counts[active].sum())
         return self._sums[active].sum(0) / count if count else np.full(NUM_MELS, self.level)
