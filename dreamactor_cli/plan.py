@@ -6,11 +6,10 @@ Every unique file is hashed once, and only the inputs of jobs that are still to 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from functools import partial
 from itertools import compress, repeat
 from pathlib import Path
@@ -19,21 +18,17 @@ from typing import Any, Literal
 from dreamactor_cli import sidecar
 from dreamactor_cli.cache import Cache
 from dreamactor_cli.contracts import Job, JobError, RendererSpec, RenderResult
-from dreamactor_cli.controls.extract import FACTS, Window, remembered_info, signal_keys
-from dreamactor_cli.controls_file import is_controls_file
-from dreamactor_cli.driving import MOTION_PREFIX, load_driver
 from dreamactor_cli.errors import DreamActorError
 from dreamactor_cli.executors.settings import cores
 from dreamactor_cli.executors.worker import failure_of
-from dreamactor_cli.media import image_size, probe, sha256_file
-from dreamactor_cli.pipeline import already_there, check_output, needed_signals
+from dreamactor_cli.media import sha256_file
+from dreamactor_cli.pipeline import already_there, check_output
+from dreamactor_cli.plan_inputs import Extraction as Extraction
+from dreamactor_cli.plan_inputs import Inputs
 from dreamactor_cli.rates import Learnt, Rates, learn, load_rates
-from dreamactor_cli.reference import NEEDED, still_keys
 from dreamactor_cli.renderers import load_renderer
-from dreamactor_cli.retarget.framing import framed_size
 
 State = Literal["todo", "done", "refused"]
-Kind = Literal["clip", "picture", "sound"]
 Checks = dict[tuple[object, ...], DreamActorError | None]
 OnProgress = Callable[[int, int], None]
 
@@ -59,27 +54,6 @@ class PlannedJob:
     frames: int = 0
     width: int = 0
     height: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extraction:
-    """One unique input of the jobs that are to be done, however many of them share it.
-
-    Attributes:
-        signals: of a clip or a sound; empty for a picture, of which the same are always measured.
-        start, duration, subject: of a clip, as in `contracts.Job`.
-        frames: of the window; 1 for a picture.
-        cached: all that is wanted is in the cache.
-    """
-
-    path: Path
-    kind: Kind = "clip"
-    signals: tuple[str, ...] = ()
-    start: Fraction = Fraction(0)
-    duration: Fraction | None = None
-    subject: int | None = None
-    frames: int = 0
-    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,21 +85,21 @@ def make_plan(jobs: Sequence[Job], *, cache: Cache, workers: int, on_progress: O
         workers: that will share the work.
         on_progress: is told how many unique inputs and jobs have been looked at, and of how many.
     """
-    inputs = _unique_inputs(jobs)
-    tell = _Counter(on_progress, len(inputs) + 2 * len(jobs))
+    files = _unique_files(jobs)
+    tell = _Counter(on_progress, len(files) + 2 * len(jobs))
     specs = _specs(jobs)
+    inputs = Inputs(cache, {name: spec for name, spec in specs.items() if isinstance(spec, RendererSpec)})
     with ThreadPoolExecutor(min(2 * cores(), 16)) as pool:
-        for _ in pool.map(_hash, inputs):
+        for _ in pool.map(_hash, files):
             tell()
         look = partial(_state, specs=specs, checks={})
         # Threads pay where an output has to be hashed; elsewhere they only take turns.
         exist = [os.path.lexists(job.output) for job in jobs]
         made = pool.map(look, compress(jobs, exist), repeat(True))
         states = tell.each(next(made) if exists else look(job, False) for job, exists in zip(jobs, exist, strict=True))
-        sources = _Sources(cache, specs)
-        sources.look(pool, [planned.job for planned in states if planned.state == "todo"])
-        planned = tuple(tell.each(sources.sized(planned) for planned in states))
-    extractions = tuple(sources.needed_by(planned))
+        inputs.look(pool, [planned.job for planned in states if planned.state == "todo"])
+        planned = tuple(tell.each(_sized(planned, inputs) for planned in states))
+    extractions = tuple(inputs.needed_by([one.job for one in planned if one.state == "todo"]))
     seconds, size = _estimate(planned, extractions, load_rates(cache.root), max(workers, 1))
     return Plan(jobs=planned, extractions=extractions, workers=workers, seconds=seconds, bytes=size)
 
@@ -190,16 +164,16 @@ def _specs(jobs: Sequence[Job]) -> dict[str, RendererSpec | DreamActorError]:
     return specs
 
 
-def _unique_inputs(jobs: Iterable[Job]) -> list[Path]:
+def _unique_files(jobs: Iterable[Job]) -> list[Path]:
     """The files that must be hashed, each once."""
     seen: set[object] = set()
-    inputs: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     for job in jobs:
         named = {*job.references, job.driving, job.audio, job.preset.background, job.credentials}
         if not named <= seen:
             seen |= named
-            inputs |= dict.fromkeys(sidecar.input_files(job))
-    return list(inputs)
+            files |= dict.fromkeys(sidecar.input_files(job))
+    return list(files)
 
 
 def _hash(path: Path) -> None:
@@ -248,95 +222,15 @@ def _refused(planned: PlannedJob, error: DreamActorError) -> PlannedJob:
     return replace(planned, state="refused", error=failure_of(error))
 
 
-@dataclass(frozen=True, slots=True)
-class _Driver:
-    """What drives jobs: frames of its window, their rate, and what has to be extracted."""
-
-    frames: int
-    fps: Fraction
-    extractions: tuple[Extraction, ...] = ()
-
-
-class _Sources:
-    """Looks into the inputs of jobs, into each once."""
-
-    def __init__(self, cache: Cache, specs: Mapping[str, RendererSpec | DreamActorError]) -> None:
-        self._cache, self._specs = cache, specs
-        self._drivers: dict[tuple[object, ...], _Driver | DreamActorError] = {}
-        self._pictures: dict[Path, tuple[Extraction, tuple[int, int]] | DreamActorError] = {}
-
-    def look(self, pool: ThreadPoolExecutor, jobs: Sequence[Job]) -> None:
-        """Look into all inputs of jobs that are to be done."""
-        drivers = {self._key(job): job for job in jobs}
-        pictures = list(dict.fromkeys(path for job in jobs for path in job.references))
-        self._drivers.update(zip(drivers, pool.map(self._driver, drivers.values()), strict=True))
-        self._pictures.update(zip(pictures, pool.map(self._picture, pictures), strict=True))
-
-    def sized(self, planned: PlannedJob) -> PlannedJob:
-        """A job with the frames and the size that its output will have; refused if one of its inputs is."""
-        job = planned.job
-        if planned.state != "todo":
-            return planned
-        pictures = [self._pictures[path] for path in job.references]
-        driver = self._drivers[self._key(job)]
-        for seen in (*pictures, driver):
-            if isinstance(seen, DreamActorError):
-                return _refused(planned, seen)
-        assert isinstance(driver, _Driver) and not isinstance(pictures[0], DreamActorError)
-        width, height = framed_size(job.preset.size, *pictures[0][1])
-        rate = driver.fps if job.preset.fps == "source" else Fraction(job.preset.fps)
-        frames = max(1, round(driver.frames * rate / driver.fps))
-        return replace(planned, frames=frames, width=width, height=height)
-
-    def needed_by(self, planned: Iterable[PlannedJob]) -> Iterator[Extraction]:
-        """The unique inputs of the jobs that are to be done: pictures first, as the jobs name them."""
-        jobs = [one.job for one in planned if one.state == "todo"]
-        for path in dict.fromkeys(path for job in jobs for path in job.references):
-            seen = self._pictures[path]
-            if not isinstance(seen, DreamActorError):
-                yield seen[0]
-        drivers = [self._drivers[key] for key in dict.fromkeys(self._key(job) for job in jobs)]
-        yield from dict.fromkeys(
-            extraction for driver in drivers if isinstance(driver, _Driver) for extraction in driver.extractions
-        )
-
-    def _signals(self, job: Job) -> tuple[str, ...]:
-        spec = self._specs[job.preset.renderer]
-        assert isinstance(spec, RendererSpec)  # the job would be refused
-        return needed_signals(job, spec)
-
-    def _key(self, job: Job) -> tuple[object, ...]:
-        rate = job.preset.fps if job.driving is not None and job.driving.startswith(MOTION_PREFIX) else ""
-        return job.driving, job.audio, job.start, job.duration, job.subject, self._signals(job), rate
-
-    def _driver(self, job: Job) -> _Driver | DreamActorError:
-        try:
-            signals = self._signals(job)
-            if job.driving is None or job.driving.startswith(MOTION_PREFIX) or is_controls_file(Path(job.driving)):
-                controls = load_driver(job, signals=signals, cache=self._cache).controls
-                return _Driver(controls.num_frames, controls.fps)
-            return self._clip(job, Path(job.driving), signals)
-        except DreamActorError as error:
-            return error
-
-    def _clip(self, job: Job, path: Path, signals: tuple[str, ...]) -> _Driver:
-        keys = signal_keys(sha256_file(path), signals, start=job.start, duration=job.duration, subject=job.subject)
-        info = remembered_info(path, self._cache, keys[FACTS]) or probe(path)
-        frames = Window.of(info, job.start, job.duration, None).num_frames
-        extraction = Extraction(
-            path=path, signals=signals, start=job.start, duration=job.duration, subject=job.subject, frames=frames,
-            cached=all(self._cache.has(key) for key in keys.values()),
-        )  # fmt: skip
-        return _Driver(frames, info.fps, (extraction,))
-
-    def _picture(self, path: Path) -> tuple[Extraction, tuple[int, int]] | DreamActorError:
-        try:
-            size = image_size(path)
-            keys = still_keys(sha256_file(path))
-        except DreamActorError as error:
-            return error
-        cached = all(self._cache.has(keys[name]) for name in NEEDED)
-        return Extraction(path=path, kind="picture", frames=1, cached=cached), size
+def _sized(planned: PlannedJob, inputs: Inputs) -> PlannedJob:
+    """A job with the frames and the size that its output will have; refused if one of its inputs is."""
+    if planned.state != "todo":
+        return planned
+    try:
+        frames, width, height = inputs.measure(planned.job)
+    except DreamActorError as error:
+        return _refused(planned, error)
+    return replace(planned, frames=frames, width=width, height=height)
 
 
 def _estimate(jobs: Sequence[PlannedJob], extractions: Sequence[Extraction], rates: Rates, workers: int) -> tuple[float, int]:

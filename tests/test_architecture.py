@@ -45,7 +45,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         *BASE,
     ),
     "plan_inputs": (
-        "pipeline", "driving", "speaking", "dubbing", "reference", "controls", "controls_file", "retarget", "media", "cache", *BASE,
+        "pipeline", "driving", "speaking", "dubbing", "reference", "controls", "controls_file", "retarget", "media", "cache",
+        *BASE,
     ),
     "rates": BASE,
     "emit": ("emit", *BASE),
@@ -87,6 +88,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "models": ("models", *BASE),
     "training": ("training", "models", "media", *BASE),
     "controls.extract": ("controls", "controls_file", "cache", "media", *BASE),
+    "controls.measurer": ("controls", "media", *BASE),
     "controls.speech": ("controls", "controls_file", "cache", "media", "models", *BASE),
     "controls": ("controls", *BASE),
     "controls_export": ("controls_file", *BASE),

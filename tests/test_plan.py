@@ -123,6 +123,26 @@ def test_one_bad_row_harms_no_other(make: Make, cache: Cache, tmp_path: Path, po
     assert [one.path.name for one in plan.extractions] == ["portrait.png", "face.mp4"]
 
 
+def test_a_speaker_takes_as_long_as_the_sound(
+    make: Make, cache: Cache, face_clip: FaceClip, tmp_path: Path, portrait: Path
+) -> None:
+    sound = face_clip.path  # 1.52 s of a tone
+    nobody = make("nobody", kind="lipsync", driving=None, audio=sound, start=Fraction(1, 2))
+    dub = make("dub", kind="lipsync", driving=None, audio=sound, references=(face_clip.path,), duration=Fraction(1))
+    jobs = [
+        nobody,
+        make("faster", kind="lipsync", driving="motion:nod", audio=sound, fps="50"),
+        dub,
+        make("silent", kind="lipsync", driving=None, audio=portrait),
+        make("late", kind="lipsync", driving=None, audio=sound, start=Fraction(9)),
+    ]
+    plan = _plan(jobs, cache)
+    assert [planned.state for planned in plan.jobs] == ["todo"] * 3 + ["refused"] * 2
+    assert [(one.width, one.height) for one in plan.jobs[:3]] == [(160, 200), (160, 200), (256, 256)]
+    assert [abs(planned.frames - frames) <= 2 for planned, frames in zip(plan.jobs, (26, 76, 25), strict=False)] == [True] * 3
+    assert [one.path for one in plan.extractions] == [portrait]
+
+
 def test_controls_are_no_extraction(make: Make, cache: Cache, face_clip: FaceClip, tmp_path: Path) -> None:
     from dreamactor_cli import extract
 

@@ -95,8 +95,8 @@ def _print_tables(plan: Plan, most: int | None) -> None:
     screen = RichConsole()
     if plan.extractions:
         missing_first = sorted(plan.extractions, key=lambda one: one.cached)
-        rows = [(_need(one), one.kind, one.path.name, _frames(one)) for one in missing_first]
-        screen.print(_table("inputs", ("", "kind", "file", "what"), rows, most))
+        needs = [(_need(one), one.kind, one.path.name, _frames(one)) for one in missing_first]
+        screen.print(_table("inputs", ("", "kind", "file", "what"), needs, most))
     order = ("refused", "todo", "done")
     jobs = sorted(plan.jobs, key=lambda planned: order.index(planned.state))
     rows = [
