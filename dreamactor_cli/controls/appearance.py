@@ -52,7 +52,7 @@ def mouth_places(landmarks: F32) -> NDArray[np.float32]:
 class AppearanceExtractor(Plain):
     """Measures `contracts.Appearance`."""
 
-    version = "1"
+    version = "2"
     parameters = {"layout": "mouth between lips, shading in the atlas"}  # noqa: RUF012
     held = ("mouth", "shading")
 
@@ -66,9 +66,11 @@ class AppearanceExtractor(Plain):
         """No change of shading where no face is seen."""
         return {"shading": np.full((SHADING_SIZE, SHADING_SIZE, 3), 128, np.uint8)}
 
-    def measure(self, view: View) -> Arrays | None:
-        """Mouth and shading of one frame."""
-        landmarks = self._tools.face(view)
+    def measure(self, views: Sequence[View]) -> list[Arrays | None]:
+        """Mouth and shading of frames."""
+        return [self._measure(view, landmarks) for view, landmarks in zip(views, self._tools.faces(views), strict=True)]
+
+    def _measure(self, view: View, landmarks: F32 | None) -> Arrays | None:
         if landmarks is None or self._reference is None:
             return None
         places = mouth_places(landmarks)
@@ -79,8 +81,8 @@ class AppearanceExtractor(Plain):
 
     def _skin(self, picture: U8, landmarks: F32) -> F32:
         """Blurred colours of the face in the layout, (S, S, 3); outside the mesh they go on as at its border."""
-        colours = self._atlas.sample(picture, landmarks[:468, :2].astype(np.float64)).astype(np.float32)
-        inside = self._atlas.inside_float
+        colours = self._atlas.sample(picture, landmarks[:468, :2]).astype(np.float32)
+        inside = self._atlas.inside.astype(np.float32)
         blurred = cv2.GaussianBlur(colours * inside[..., None], (0, 0), _BLUR)
         weight = cv2.GaussianBlur(inside, (0, 0), _BLUR)[..., None]
         mean = colours[self._atlas.inside].mean(0)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from dreamactor_cli import head_space
 from dreamactor_cli.contracts import F32, U8
@@ -16,6 +16,7 @@ Index = NDArray[np.int32]
 Points = NDArray[np.float64]
 
 ATLAS_SIZE = 176  # px
+TILES = 8  # squares a side that it is worked on in
 _SUBPIXEL = 6  # bits
 
 
@@ -38,14 +39,33 @@ def cover(points: Points, triangles: Index, size: int) -> tuple[Index, Points]:
     return owner, weights
 
 
+class _Tile(NamedTuple):
+    """A square of the layout, and what the landmarks of the triangles in it count at its pixels.
+
+    Attributes:
+        row, column: its number from the top and from the left.
+        landmarks: (L,) their numbers.
+        weights: (L, pixels) barycentric, 0 outside the triangles of the landmark.
+    """
+
+    row: int
+    column: int
+    landmarks: NDArray[np.int64]
+    weights: F32
+
+
 class Atlas:
     """Sampling of faces in the layout.
 
+    Values go from landmarks to pixels and back tile by tile, as small matrix products: a sparse product of the whole is no
+    faster, and the package for it takes longer to import than a short clip takes to measure.
+
+    Args:
+        size: px, a multiple of `TILES`.
+
     Attributes:
         inside: (size, size) bool, atlas pixels that lie in the mesh.
-        pixels: (K,) flat index of each of them.
-        corners: (K, 3) its landmarks; weights: (K, 3) barycentric.
-        trust: (K,) 0..1, how far a pixel shows skin that is always there: lids and inner lips come and go.
+        trust: (size, size) 0..1, how far a pixel shows skin that is always there: lids and inner lips come and go.
         laplacian: (468, 468), of the mesh.
     """
 
@@ -56,20 +76,27 @@ class Atlas:
         triangles = triangles[(triangles < 468).all(1)]
         owner, weights = cover(self.points, triangles, size)
         self.inside = owner >= 0
-        self.inside_float = self.inside.astype(np.float32)
-        self.pixels = np.flatnonzero(self.inside).astype(np.int32)
-        self.corners = np.ascontiguousarray(triangles[owner[self.inside]], np.int32)
-        self.weights = np.ascontiguousarray(weights[self.inside], np.float32)
+        self._pixels = np.flatnonzero(self.inside)
+        self._corners = triangles[owner[self.inside]]  # (K, 3) landmarks of each pixel inside
+        self._weights = weights[self.inside]  # (K, 3) barycentric
         self.trust = self._trust()
-        self.laplacian, self._slope = self._mesh_operators(triangles)
-        self._xs = np.full(size * size, -1e4, np.float32)
-        self._ys = self._xs.copy()
-        self._coverage: dict[int, F32] = {}
-        count = len(self.pixels)
-        rows = np.arange(0, 3 * count + 1, 3)
-        # Values at the landmarks to values at the pixels, and back.
-        self._spread = csr_matrix((self.weights.ravel(), self.corners.ravel(), rows), shape=(count, 468))
-        self._gather = self._spread.T.tocsr()
+        self._tiles = self._make_tiles()
+        self.laplacian, self._slopes = self._mesh_operators(triangles)
+        self._outside = np.where(self.inside, 0.0, -1e4).astype(np.float32)
+
+    def _make_tiles(self) -> list[_Tile]:
+        side = self.size // TILES
+        rows, columns = np.divmod(self._pixels, self.size)
+        tile, place = rows // side * TILES + columns // side, rows % side * side + columns % side
+        made = []
+        for number in range(TILES * TILES):
+            mine = tile == number
+            if mine.any():
+                landmarks, local = np.unique(self._corners[mine], return_inverse=True)
+                spread = np.zeros((len(landmarks), side * side), np.float32)
+                spread[local.reshape(-1, 3), place[mine][:, None]] = self._weights[mine]
+                made.append(_Tile(*divmod(number, TILES), landmarks, spread))
+        return made
 
     def _trust(self) -> F32:
         mask = self.inside.astype(np.uint8)
@@ -78,55 +105,66 @@ class Atlas:
             cv2.fillPoly(hole, [np.rint(self.points[list(ring)]).astype(np.int32)], 1)
             mask[cv2.dilate(hole, np.ones((2 * reach + 1,) * 2, np.uint8)) > 0] = 0
         edge = cv2.distanceTransform(cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 3)[1:-1, 1:-1]
-        return np.ascontiguousarray(np.clip(edge / 4, 0, 1)[self.inside], np.float32)
+        return np.where(self.inside, np.clip(edge / 4, 0, 1), 0).astype(np.float32)
 
-    def _mesh_operators(self, triangles: NDArray[np.int32]) -> tuple[Points, tuple[csr_matrix, csr_matrix]]:
-        """Graph Laplacian, and operators (468, 468) that give the derivative of a field at each landmark."""
+    def _mesh_operators(self, triangles: NDArray[np.int32]) -> tuple[Points, F32]:
+        """Graph Laplacian, and the operators (2 x 468, 468) that give the derivatives of a field at each landmark."""
         linked = np.zeros((468, 468))
         for a, b in ((0, 1), (1, 2), (2, 0)):
             linked[triangles[:, a], triangles[:, b]] = linked[triangles[:, b], triangles[:, a]] = 1
         laplacian = np.diag(linked.sum(1)) - linked
-        slope = np.zeros((2, 468, 468))
-        for i in range(468):
-            near = np.flatnonzero(linked[i])
-            if len(near) < 2:
-                continue
-            offset = self.points[near] - self.points[i]
-            solve = np.linalg.pinv(offset)
-            slope[:, i, near] = solve
-            slope[:, i, i] = -solve.sum(1)
-        return laplacian, (csr_matrix(slope[0]), csr_matrix(slope[1]))
+        # Least squares over the neighbours, (offsets' offsets)^-1 offsets', for all landmarks at once.
+        offset = self.points[None] - self.points[:, None]  # (468, 468, 2), from i to j
+        normal = np.einsum("ij,ijp,ijq->ipq", linked, offset, offset)
+        solvable = linked.sum(1) >= 2
+        inverse = np.zeros_like(normal)
+        inverse[solvable] = np.linalg.inv(normal[solvable])
+        slopes = np.einsum("ipq,ijq,ij->pij", inverse, offset, linked)
+        slopes -= np.einsum("pij->pi", slopes)[:, :, None] * np.eye(468)
+        return laplacian, slopes.reshape(2 * 468, 468).astype(np.float32)
 
-    def sample(self, picture: U8, points: NDArray[np.float64]) -> U8:
+    def maps(self, points: F32) -> F32:
+        """Where pixels lie in pictures with landmarks (B, 468, 2) px, (B, 2, size, size); far away what lies outside the mesh."""
+        count, side = len(points), self.size // TILES
+        flat = points.transpose(0, 2, 1).reshape(-1, 468)
+        out = np.empty((len(flat), self.size, self.size), np.float32)
+        out[:] = self._outside
+        blocks = out.reshape(-1, TILES, side, TILES, side)
+        for row, column, landmarks, weights in self._tiles:
+            blocks[:, row, :, column] += (flat.take(landmarks, axis=1) @ weights).reshape(-1, side, side)
+        return out.reshape(count, 2, self.size, self.size)
+
+    def sample(self, picture: U8, points: NDArray[np.floating]) -> U8:
         """The face with landmarks (468, 2) px in a picture, brought into the layout; zeros outside."""
-        places = self._spread @ points.astype(np.float32)
-        self._xs[self.pixels], self._ys[self.pixels] = places.T
-        shape = (self.size, self.size)
-        return cv2.remap(picture, self._xs.reshape(shape), self._ys.reshape(shape), cv2.INTER_LINEAR)
-
-    def coverage(self, reach: int) -> F32:
-        """Share of the box around each pixel that lies inside the mesh, (size, size)."""
-        if reach not in self._coverage:
-            self._coverage[reach] = np.maximum(cv2.boxFilter(self.inside_float, -1, (2 * reach + 1,) * 2), 1e-3)
-        return self._coverage[reach]
-
-    def normal_matrix(self, gradient: Points, trust: Points) -> Points:
-        """Sum over pixels of trust x gradient x gradient', (K, 2) and (K,), spread to the landmarks, (936, 936)."""
-        out = np.empty((936, 936))
-        for p in range(2):
-            for q in range(2):
-                weighted = self._spread.multiply((trust * gradient[:, p] * gradient[:, q])[:, None]).tocsr()
-                out[p::2, q::2] = (self._gather @ weighted).toarray()
-        return out
+        x, y = self.maps(points[None].astype(np.float32))[0]
+        return cv2.remap(picture, x, y, cv2.INTER_LINEAR)
 
     def gather(self, values: F32) -> F32:
-        """Sum at the landmarks of values at the pixels (K, C), by their weights, (468, C)."""
-        return self._gather @ values
+        """Sum at the landmarks of values at the pixels (B, C, size, size), by their weights, (B, 468, C)."""
+        side = self.size // TILES
+        blocks = values.reshape(-1, TILES, side, TILES, side).transpose(1, 3, 0, 2, 4).reshape(TILES, TILES, -1, side * side)
+        out = np.zeros((468, blocks.shape[2]), np.float32)
+        for row, column, landmarks, weights in self._tiles:
+            out[landmarks] += weights @ blocks[row, column].T
+        return np.ascontiguousarray(out.reshape(468, *values.shape[:2]).transpose(1, 0, 2))
 
-    def push(self, points: Points, shift: Points) -> Points:
-        """A displacement in the layout (468, 2) px, as displacement of landmarks ``points`` in their picture, px."""
-        along_x, along_y = self._slope[0] @ points, self._slope[1] @ points
-        return along_x * shift[:, :1] + along_y * shift[:, 1:]
+    def normal_matrix(self, gradient: Points) -> Points:
+        """Sum over pixels of trust x gradient x gradient', (2, size, size), spread to the landmarks, (936, 936)."""
+        gx, gy = gradient.reshape(2, -1)[:, self._pixels]
+        trust = self.trust.ravel()[self._pixels]
+        pair = (self._corners[:, :, None] * 468 + self._corners[:, None, :]).ravel()
+        shares = self._weights[:, :, None] * self._weights[:, None, :]
+        out = np.empty((468, 2, 468, 2))
+        for p, q, product in ((0, 0, gx * gx), (0, 1, gx * gy), (1, 1, gy * gy)):
+            total = np.bincount(pair, (shares * (trust * product)[:, None, None]).ravel(), 468 * 468).reshape(468, 468)
+            out[:, p, :, q] = out[:, q, :, p] = total
+        return out.reshape(936, 936)
+
+    def jacobians(self, points: F32) -> F32:
+        """Derivatives of landmarks (B, 468, 2) px of pictures by the layout: [..., p, i] is d picture_i / d layout_p."""
+        flat = points.transpose(1, 0, 2).reshape(468, -1)
+        out: F32 = (self._slopes @ flat).reshape(2, 468, len(points), 2).transpose(2, 1, 0, 3)
+        return out
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from dreamactor_cli.controls.mesh_refine import MeshRefiner
 
 Arrays = dict[str, Any]  # arrays of a chunk by field name, (T, ...)
+T = TypeVar("T")
 
 
 class Tools:
-    """Trackers that several extractors of one chunk use; each runs at most once a frame, and only if somebody asks.
+    """Trackers that several extractors of one chunk use; each runs at most once for a batch of frames, and only if somebody asks.
 
     Args:
         clip: that is measured.
@@ -32,7 +33,7 @@ class Tools:
     def __init__(self, clip: Clip, kept: dict[str, Any]) -> None:
         self.clip = clip
         self._kept = kept
-        self._seen: dict[str, tuple[int, Any]] = {}
+        self._seen: dict[str, tuple[Sequence[View], Any]] = {}
 
     @cached_property
     def _faces(self) -> FaceTracker:
@@ -48,7 +49,8 @@ class Tools:
             return None
         from dreamactor_cli.controls.mesh_refine import MeshRefiner  # compiles; not needed by who only reads the cache
 
-        refiner: MeshRefiner = self.keep("refiner", lambda: MeshRefiner(self.clip.picture, np.asarray(self.clip.landmarks)))
+        view = View(self.clip.picture, self.clip.reference)
+        refiner: MeshRefiner = self.keep("refiner", lambda: MeshRefiner(view, np.asarray(self.clip.landmarks)))
         return refiner
 
     def keep(self, name: str, make: Callable[[], Any]) -> Any:
@@ -57,37 +59,36 @@ class Tools:
             self._kept[name] = make()
         return self._kept[name]
 
-    def _once(self, name: str, view: View, measure: Any) -> Any:
-        if name not in self._seen or self._seen[name][0] != view.index:
-            self._seen[name] = (view.index, measure(view))
-        return self._seen[name][1]
+    def _once(self, name: str, views: Sequence[View], measure: Callable[[], list[T]]) -> list[T]:
+        if name not in self._seen or self._seen[name][0] is not views:
+            self._seen[name] = (views, measure())
+        found: list[T] = self._seen[name][1]
+        return found
 
-    def face(self, view: View) -> F32 | None:
+    def track_face(self, views: Sequence[View]) -> list[F32 | None]:
+        """Landmarks of the subject's face, (478, 3) px, as the network sees them."""
+        return self._once("track", views, lambda: [self._faces.track(view) for view in views])
+
+    def faces(self, views: Sequence[View]) -> list[F32 | None]:
         """Landmarks of the subject's face, (478, 3) px, refined by flow."""
-        landmarks: F32 | None = self._once("face", view, self._face)
-        return landmarks
+        return self._once("face", views, lambda: self._refined(views))
 
-    def _face(self, view: View) -> F32 | None:
-        landmarks = self._faces.track(view)
-        if view.index == self.clip.reference:
-            return self.clip.landmarks
-        if landmarks is None or self._refiner is None:
-            return landmarks
-        return self._refiner.refine(view.rgb, landmarks)
+    def _refined(self, views: Sequence[View]) -> list[F32 | None]:
+        found = list(self.track_face(views))
+        seen = [k for k, landmarks in enumerate(found) if landmarks is not None]
+        if seen and self._refiner is not None:
+            meshes = np.stack([np.asarray(found[k]) for k in seen])
+            for k, refined in zip(seen, self._refiner.refine([views[k] for k in seen], meshes), strict=True):
+                found[k] = refined
+        return [self.clip.landmarks if v.index == self.clip.reference else f for v, f in zip(views, found, strict=True)]
 
-    def pose(self, view: View) -> Skeleton | None:
-        """The subject's skeleton."""
-        skeleton: Skeleton | None = self._once("pose", view, self._poses.track)
-        return skeleton
-
-    @property
-    def pose_is_measured(self) -> bool:
-        """Whether the last `pose` is of that frame, and not of one before while the body is still."""
-        return self._poses.measured
+    def poses(self, views: Sequence[View]) -> list[tuple[Skeleton | None, bool]]:
+        """The subject's skeleton, and whether it is measured in that frame; if not it is the one before, the body being still."""
+        return self._once("pose", views, lambda: [(self._poses.track(view), self._poses.measured) for view in views])
 
 
 class Extractor(Protocol):
-    """Measures one signal, frame after frame of one chunk.
+    """Measures one signal in the frames of one chunk, which come in order, in batches.
 
     Attributes:
         version: part of the cache key; goes up with every change of the result.
@@ -111,8 +112,11 @@ class Extractor(Protocol):
     def unseen(clip: Clip) -> Arrays:
         """What to hold, without T, where nothing is seen in the whole clip; fields that are left out stay 0."""
 
-    def measure(self, view: View) -> Arrays | None:
-        """Arrays of one frame, without T; None where there is nothing."""
+    def settle(self, views: Sequence[View]) -> None:
+        """Take note of the frames before the chunk."""
+
+    def measure(self, views: Sequence[View]) -> list[Arrays | None]:
+        """Arrays of some consecutive frames, without T, frame by frame; None where there is nothing."""
 
     def stack(self, frames: Sequence[Arrays | None]) -> Arrays:
         """Arrays (T, ...) of the chunk, ``score`` among them (0 where there is nothing)."""
@@ -133,6 +137,14 @@ class Plain:
     def unseen(clip: Clip) -> Arrays:  # noqa: ARG004
         """What to hold where nothing was ever seen: zeros."""
         return {}
+
+    def settle(self, views: Sequence[View]) -> None:
+        """Take note of the frames before the chunk: by measuring them."""
+        self.measure(views)
+
+    def measure(self, views: Sequence[View]) -> list[Arrays | None]:
+        """Arrays of frames; see `Extractor`."""
+        raise NotImplementedError
 
 
 def stack_frames(frames: Sequence[Arrays | None], shapes: Mapping[str, tuple[int, ...]]) -> Arrays:

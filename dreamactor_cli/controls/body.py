@@ -22,10 +22,10 @@ class BodyExtractor(Plain):
     def __init__(self, clip: Clip, tools: Tools) -> None:  # noqa: ARG002
         self._tools = tools
 
-    def measure(self, view: View) -> Arrays | None:
-        """Joints of one frame."""
-        skeleton = self._tools.pose(view)
-        return None if skeleton is None else {**skeleton._asdict(), "measured": self._tools.pose_is_measured}
+    def measure(self, views: Sequence[View]) -> list[Arrays | None]:
+        """Joints of frames."""
+        found = self._tools.poses(views)
+        return [None if skeleton is None else {**skeleton._asdict(), "measured": measured} for skeleton, measured in found]
 
     def stack(self, frames: Sequence[Arrays | None]) -> Arrays:
         """Fields of the chunk."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from dreamactor_cli.controls.view import View
 CHUNK = 96  # frames at most
 WARM_UP = 3  # frames before a chunk that trackers are shown to settle
 _ONE_CHUNK = 48  # a clip this short is not cut
-_TELL_EVERY = 4  # frames between two reports of progress
+_BATCH = 8  # frames that are measured together, at most
+_BATCH_PIXELS = 1 << 24  # of a batch
 
 
 def chunks_of(num_frames: int) -> list[tuple[int, int]]:
@@ -33,6 +34,11 @@ def chunks_of(num_frames: int) -> list[tuple[int, int]]:
     count += count % 2
     edges = [round(k * num_frames / count) for k in range(count + 1)]
     return list(pairwise(edges))
+
+
+def batch_of(clip: Clip) -> int:
+    """How many frames of a clip are measured together; fewer large ones, for they are all in memory."""
+    return max(1, min(_BATCH, _BATCH_PIXELS // (clip.width * clip.height)))
 
 
 def measure_chunk(
@@ -62,18 +68,16 @@ def measure_chunk(
     extractors: dict[str, Extractor] = {name: load_extractor(name)(clip, tools) for name in signals}
     rows: dict[str, list[Arrays | None]] = {name: [] for name in signals}
     thumbs: list[U8] = []
+    source = (View(rgb, index) for index, rgb in enumerate(frames, first))
     try:
-        for index, rgb in enumerate(frames, first):
-            view = View(rgb, index)
-            measured = {name: extractor.measure(view) for name, extractor in extractors.items()}
-            if index < start:
-                continue
-            for name, row in measured.items():
-                rows[name].append(row)
-            thumbs.append(thumbnail(view))
-            if len(thumbs) % _TELL_EVERY == 0:
-                on_frames(_TELL_EVERY)
-        on_frames(len(thumbs) % _TELL_EVERY)
+        before = list(islice(source, start - first))
+        for extractor in extractors.values() if before else ():
+            extractor.settle(before)
+        while views := list(islice(source, batch_of(clip))):
+            for name, extractor in extractors.items():
+                rows[name] += extractor.measure(views)
+            thumbs += [thumbnail(view) for view in views]
+            on_frames(len(views))
         out: Arrays = {"thumbs": np.stack(thumbs) if thumbs else np.zeros((0, THUMB, THUMB), np.uint8)}
         for name, extractor in extractors.items():
             out |= {f"{name}.{field}": array for field, array in extractor.stack(rows[name]).items()}

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -16,19 +15,19 @@ from typing import Any
 import numpy as np
 
 from dreamactor_cli.cache import Cache
-from dreamactor_cli.contracts import U8, Signal
+from dreamactor_cli.contracts import Signal
 from dreamactor_cli.controls import load_extractor
 from dreamactor_cli.controls.assemble import Joiner, load_thumbs
-from dreamactor_cli.controls.chunk import WARM_UP, chunks_of, measure_chunk
+from dreamactor_cli.controls.chunk import chunks_of
 from dreamactor_cli.controls.clip import Clip
+from dreamactor_cli.controls.measurer import Measurer, Window, info_from, info_to
 from dreamactor_cli.controls.pool import SameProcess, WorkerPool
 from dreamactor_cli.controls.scenes import find_cuts
 from dreamactor_cli.controls.stills import image_controls
 from dreamactor_cli.controls_file import SIGNALS, StoredControls, stream_metadata, write_signal
-from dreamactor_cli.errors import UsageError
-from dreamactor_cli.media import VideoInfo, probe, read_frames, sha256_file
+from dreamactor_cli.media import VideoInfo, probe, sha256_file
 
-__all__ = ["Extraction", "extract_controls", "image_controls"]
+__all__ = ["Extraction", "Window", "extract_controls", "image_controls"]
 
 FACTS = "facts"
 FACTS_VERSION = "1"
@@ -56,104 +55,6 @@ class Extraction:
     warnings: tuple[str, ...]
     seconds: float
     scene_cuts: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Which frames of a video are sampled: ``num_frames`` at ``fps``, from frame ``start`` of the video."""
-
-    start: int
-    num_frames: int
-    fps: Fraction
-    source_fps: Fraction
-
-    @classmethod
-    def of(cls, info: VideoInfo, start: Fraction, duration: Fraction | None, fps: Fraction | None) -> Window:
-        """Raises UsageError for a window without a frame."""
-        first = round(start * info.fps)
-        left = info.num_frames - first
-        if start < 0 or left < 1 or (duration is not None and duration <= 0):
-            what = f"the window of {info.path.name} is empty: it lasts {float(info.duration):.2f} s"
-            raise UsageError(what, "choose another --start or --duration")
-        frames = left if duration is None else min(left, max(round(duration * info.fps), 1))
-        rate = fps or info.fps
-        return cls(first, max(round(frames * rate / info.fps), 1), rate, info.fps)
-
-    def source(self, frame: int) -> int:
-        """Frame of the video that is shown at a frame of the window."""
-        return self.start + int(frame * self.source_fps / self.fps)
-
-    def frames(self, path: Path, info: VideoInfo, start: int, stop: int, damaged: list[int]) -> Iterator[U8]:
-        """Frames start..stop-1 of the window, (H, W, 3) each; numbers of those that could not be decoded go to ``damaged``."""
-        wanted = [min(self.source(k), info.num_frames - 1) for k in range(start, stop)]
-        if not wanted:
-            return
-        with closing(read_frames(path, wanted[0], wanted[-1] + 1, info=info, accurate=False)) as reader:
-            position, picture = wanted[0] - 1, None
-            for frame, index in enumerate(wanted, start):
-                before = reader.repeated
-                while position < index:
-                    picture = next(reader)
-                    position += 1
-                if reader.repeated > before:
-                    damaged.append(frame)
-                assert picture is not None
-                yield picture
-
-
-class _Measurer:
-    """The work of one process on one clip: handles the tasks ``survey`` and ``chunk``."""
-
-    def __init__(self, payload: Mapping[str, Any]) -> None:
-        self._path = Path(payload["path"])
-        self._info = _info_from(payload["info"], self._path)
-        self._window = Window(*payload["window"][:2], *map(Fraction, payload["window"][2:]))
-        self._signals: list[str] = payload["signals"]
-        self._scratch = Path(payload["scratch"])
-        self._subject: int | None = payload["subject"]
-        self._clip: Clip | None = None
-        self._kept: dict[str, Any] = {}
-
-    def __call__(self, task: Mapping[str, Any], tell: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
-        if task["do"] == "survey":
-            return {"warnings": self._survey()}
-        start, stop = task["chunk"]
-        return {"damaged": self._measure(start, stop, Path(task["file"]), lambda frames: tell({"frames": frames}))}
-
-    def close(self) -> None:
-        """Give back the graphs."""
-        for kept in self._kept.values():
-            if hasattr(kept, "close"):
-                kept.close()
-        self._kept.clear()
-
-    def _survey(self) -> list[str]:
-        from dreamactor_cli.controls.survey import Survey
-
-        def frame_at(index: int) -> U8:
-            return next(iter(self._window.frames(self._path, self._info, index, index + 1, [])))
-
-        survey = Survey(frame_at, self._window.num_frames, float(self._window.fps), self._path.name)
-        clip = survey.run(self._subject)
-        clip.save(self._scratch / "clip.safetensors")
-        return survey.warnings
-
-    def _measure(self, start: int, stop: int, file: Path, on_frames: Callable[[int], None]) -> int:
-        """Measure a chunk into a file; returns how many of its frames are damaged."""
-        from safetensors.numpy import save_file
-
-        self._clip = self._clip or Clip.load(self._scratch / "clip.safetensors")
-        first = max(start - WARM_UP, 0)
-        damaged: list[int] = []
-        frames = self._window.frames(self._path, self._info, first, stop, damaged)
-        arrays = measure_chunk(self._clip, frames, first, start, self._signals, on_frames, self._kept)
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, str(file))
-        return sum(frame >= start for frame in damaged)
-
-
-def open_worker(payload: Mapping[str, Any]) -> _Measurer:
-    """Target of the pool's workers."""
-    return _Measurer(payload)
 
 
 def extract_controls(
@@ -297,15 +198,15 @@ class _Run:
         """Survey, then all chunks, here or in a pool."""
         window = [self._window.start, self._window.num_frames, str(self._window.fps), str(self._window.source_fps)]
         payload = {
-            "path": str(self._path.absolute()), "info": _info_to(self._info), "window": window, "signals": self._signals,
+            "path": str(self._path.absolute()), "info": info_to(self._info), "window": window, "signals": self._signals,
             "scratch": str(scratch), "subject": self._subject,
         }  # fmt: skip
         parts = [scratch / f"chunk-{k:05d}.safetensors" for k in range(len(self._chunks))]
         tasks = [{"do": "chunk", "chunk": chunk, "file": str(part)} for chunk, part in zip(self._chunks, parts, strict=True)]
         cost = self._window.num_frames * sum(_COST.get(name, 20) for name in self._signals)
-        target = f"{__name__}:open_worker"
+        target = f"{Measurer.__module__}:{Measurer.__name__}"
         alone = self._workers == 1 or cost < _WORTH_A_POOL
-        with SameProcess(open_worker, payload) if alone else WorkerPool(self._workers, target, payload, scratch) as pool:
+        with SameProcess(Measurer, payload) if alone else WorkerPool(self._workers, target, payload, scratch) as pool:
             survey = pool.run([{"do": "survey"}], self._tell)[0]
             damaged = sum(result["damaged"] for result in pool.run(tasks, self._tell))
         told = [f"{damaged} frames of {self._path.name} are damaged and repeat the last good one"] if damaged else []
@@ -349,20 +250,10 @@ def _signal(name: str, arrays: Mapping[str, np.ndarray]) -> Signal:
     return kind(**{field: np.ascontiguousarray(arrays[field], kind.DTYPES.get(field, np.float32)) for field in kind.SHAPES})
 
 
-def _info_to(info: VideoInfo) -> dict[str, Any]:
-    """A probe as JSON can hold it, without the path."""
-    return {k: str(v) if isinstance(v, Fraction) else v for k, v in asdict(info).items() if k != "path"}
-
-
-def _info_from(values: Mapping[str, Any], path: Path) -> VideoInfo:
-    numbers = {name: Fraction(values[name]) for name in ("fps", "duration")}
-    return VideoInfo(path=path, **{**values, **numbers, "warnings": tuple(values["warnings"])})
-
-
 def _write_facts(path: Path, facts: _Facts) -> None:
     from safetensors.numpy import save_file
 
-    text = json.dumps({"info": _info_to(facts.info), "warnings": facts.warnings, "cuts": facts.cuts}, sort_keys=True)
+    text = json.dumps({"info": info_to(facts.info), "warnings": facts.warnings, "cuts": facts.cuts}, sort_keys=True)
     save_file({"cuts": np.array(facts.cuts, np.int64)}, str(path), {"facts": text})
 
 
@@ -373,4 +264,4 @@ def _read_facts(file: Path | None, path: Path) -> _Facts | None:
 
     with safe_open(str(file), "numpy") as opened:
         values = json.loads(opened.metadata()["facts"])
-    return _Facts(_info_from(values["info"], path), tuple(values["warnings"]), tuple(values["cuts"]))
+    return _Facts(info_from(values["info"], path), tuple(values["warnings"]), tuple(values["cuts"]))

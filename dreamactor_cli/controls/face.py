@@ -59,7 +59,7 @@ def describe_faces(landmarks: F32, seen: F32, identity: F32) -> Arrays:
 class FaceExtractor(Plain):
     """Measures `contracts.Face`."""
 
-    version = "1"
+    version = "2"
     parameters = {"model": "mediapipe-0.10.21 face_landmark_with_attention"}  # noqa: RUF012
     held = ("landmarks", "expression", "blendshapes", "gaze")
 
@@ -77,10 +77,14 @@ class FaceExtractor(Plain):
         """The template, looking at the camera from where the skeleton has its head."""
         return {"landmarks": head_space.to_image(head_space.template(), pose_of_body(clip))[0].astype(np.float32)}
 
-    def measure(self, view: View) -> Arrays | None:
-        """Mesh of one frame."""
-        landmarks = self._tools.face(view)
-        return None if landmarks is None else {"landmarks": landmarks, "score": np.float32(1)}
+    def settle(self, views: Sequence[View]) -> None:
+        """Follow the face."""
+        self._tools.track_face(views)
+
+    def measure(self, views: Sequence[View]) -> list[Arrays | None]:
+        """Meshes of frames."""
+        found = self._tools.faces(views)
+        return [None if landmarks is None else {"landmarks": landmarks, "score": np.float32(1)} for landmarks in found]
 
     def stack(self, frames: Sequence[Arrays | None]) -> Arrays:
         """Fields of the chunk."""

@@ -8,6 +8,9 @@ from __future__ import annotations
 import os
 import sys
 import types
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,29 +19,76 @@ from dreamactor_cli.contracts import F32, U8
 from dreamactor_cli.controls.quiet import quiet_stderr
 from dreamactor_cli.errors import MissingRequirement
 
+# What mediapipe imports and nothing here uses: with it the import takes three times as long, in every worker.
+_UNUSED = ("matplotlib", "matplotlib.pyplot", "mediapipe.python.solutions.download_utils")
+_INSTALL = "run `make` or install requirements.lock"
 
-def _solutions() -> Any:
-    """``mediapipe.solutions``, imported without matplotlib.
 
-    mediapipe imports matplotlib for one plotting helper that is not used here; it is more than half of the import time of
-    every worker, and it may print about fonts. An empty module stands in for it while mediapipe is imported.
-    """
+class _Bare(types.ModuleType):
+    """A package whose ``__init__`` is not run: what is in it is imported when it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            return import_module(f"{self.__name__}.{name}")
+        except ModuleNotFoundError as error:
+            raise AttributeError(name) from error
+
+
+def _solution(module: str) -> Any:
+    """A module of ``mediapipe.python.solutions``, imported without the others and without `_UNUSED`."""
+    with quiet_stderr():  # one thread at a time
+        stand_ins = {name: types.ModuleType(name) for name in _UNUSED if name not in sys.modules}
+        sys.modules.update(stand_ins)
+        try:
+            _bare_packages()
+            return import_module(f"mediapipe.python.solutions.{module}")
+        except ImportError as error:
+            raise MissingRequirement(f"mediapipe cannot be imported ({error})", _INSTALL) from error
+        finally:
+            for name in stand_ins:
+                sys.modules.pop(name, None)
+
+
+def _bare_packages() -> None:
+    """Put the packages above the solutions into place, unless somebody has imported mediapipe already."""
     if "mediapipe" in sys.modules:
-        return sys.modules["mediapipe"].solutions
+        return
     os.environ.setdefault("GLOG_minloglevel", "3")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    names = ("matplotlib", "matplotlib.pyplot")
-    stand_ins = {name: types.ModuleType(name) for name in names if name not in sys.modules}
-    sys.modules.update(stand_ins)
-    try:
-        with quiet_stderr():
-            import mediapipe
-    except ImportError as error:
-        raise MissingRequirement(f"mediapipe cannot be imported ({error})", "run `make` or install requirements.lock") from error
-    finally:
-        for name in stand_ins:
-            sys.modules.pop(name, None)
-    return mediapipe.solutions
+    spec = find_spec("mediapipe")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingRequirement("mediapipe is not installed", _INSTALL)
+    for name in ("mediapipe", "mediapipe.python.solutions"):
+        package = _Bare(name)
+        package.__path__ = [str(Path(spec.submodule_search_locations[0], *name.split(".")[1:]))]
+        sys.modules[name] = package
+
+
+def _lean(kind: Any) -> Any:
+    """A solution that runs on the thread that asks it: the callers run one process a core."""
+
+    class Lean(kind):
+        def _initialize_graph_interface(self, *arguments: Any) -> Any:
+            config = super()._initialize_graph_interface(*arguments)
+            default = config.executor[0] if len(config.executor) else config.executor.add()
+            default.type = "ApplicationThreadExecutor"
+            return config
+
+        def results(self, rgb: U8) -> dict[str, Any]:
+            """Outputs by name, None where there is nothing; `process` makes a new class for them at every call."""
+            self._graph_outputs.clear()
+            self._simulated_timestamp += 33333
+            ((stream, type_),) = self._input_stream_type_info.items()
+            packet = self._make_packet(type_, rgb).at(self._simulated_timestamp)
+            self._graph.add_packet_to_input_stream(stream=stream, packet=packet)
+            self._graph.wait_until_idle()
+            found = self._graph_outputs
+            types = self._output_stream_type_info.items()
+            return {name: self._get_packet_content(type_, found[name]) if name in found else None for name, type_ in types}
+
+    return Lean
 
 
 _QUIET_FINDS = 2
@@ -53,21 +103,22 @@ class _Graph:
         self._solution: Any = None
         self._finds = 0
 
-    def run(self, rgb: U8) -> Any:
-        """Result of the solution for a picture (H, W, 3).
+    def run(self, rgb: U8) -> dict[str, Any]:
+        """Results of the solution for a picture (H, W, 3), by name; None where there is nothing.
 
         Each stage of a graph chatters when it is reached first: at the start, with the first find, and when it follows one.
         """
         rgb = np.ascontiguousarray(rgb)
         if self._finds > _QUIET_FINDS:
-            return self._solution.process(rgb)
+            found: dict[str, Any] = self._solution.results(rgb)
+            return found
         with quiet_stderr():
             if self._solution is None:
                 module, kind = self._names
-                self._solution = getattr(getattr(_solutions(), module), kind)(**self._options)
-            result = self._solution.process(rgb)
-        self._finds += any(getattr(result, name) is not None for name in result._fields)
-        return result
+                self._solution = _lean(getattr(_solution(module), kind))(**self._options)
+            found = self._solution.results(rgb)
+        self._finds += any(value is not None for value in found.values())
+        return found
 
     def forget(self, found: str) -> None:
         """Make the graph lose whom it follows, by black pictures until the output ``found`` is empty.
@@ -76,7 +127,7 @@ class _Graph:
         """
         black = np.zeros((64, 64, 3), np.uint8)
         for _ in range(3):
-            if getattr(self.run(black), found) is None:
+            if self.run(black)[found] is None:
                 return
         self.close()
 
@@ -87,19 +138,24 @@ class _Graph:
             self._solution, self._finds = None, 0
 
 
-# A landmark with x, y, z and nothing else on the wire: a tag and length, then a tag and a float for each.
-_LANDMARK = np.dtype([("head", "S2"), ("tx", "u1"), ("x", "<f4"), ("ty", "u1"), ("y", "<f4"), ("tz", "u1"), ("z", "<f4")])
+# A landmark on the wire, if all is there: a tag and length, then a tag and a float for each of the fields.
+_FIELDS = ("x", "y", "z", "visibility", "presence")
+_WIRE = {n: np.dtype([("head", "S2"), *(f for k in _FIELDS[:n] for f in ((f"tag {k}", "u1"), (k, "<f4")))]) for n in (3, 5)}
+
+
+def _values(landmarks: Any, *names: str) -> F32:
+    """Fields of landmarks, (N, len(names))."""
+    wire, count = landmarks.SerializeToString(), len(landmarks.landmark)
+    for layout in _WIRE.values():
+        if len(wire) == count * layout.itemsize and set(names) <= set(layout.names or ()):
+            read = np.frombuffer(wire, layout)  # ten times as fast as asking for each number
+            return np.stack([read[name] for name in names], 1)
+    return np.array([[getattr(p, name) for name in names] for p in landmarks.landmark], np.float32)
 
 
 def _points(landmarks: Any, width: float, height: float) -> F32:
     """(N, 3) px; z in the scale of x."""
-    size = np.array([width, height, width], np.float32)
-    wire, count = landmarks.SerializeToString(), len(landmarks.landmark)
-    if len(wire) == count * _LANDMARK.itemsize:  # ten times as fast as asking for each number
-        read = np.frombuffer(wire, _LANDMARK)
-        return np.stack([read["x"], read["y"], read["z"]], 1) * size
-    flat = [value for p in landmarks.landmark for value in (p.x, p.y, p.z)]
-    return np.array(flat, np.float32).reshape(-1, 3) * size
+    return _values(landmarks, "x", "y", "z") * np.array([width, height, width], np.float32)
 
 
 class FaceMesh:
@@ -113,7 +169,7 @@ class FaceMesh:
 
     def __call__(self, rgb: U8) -> list[F32]:
         """Landmarks (478, 3) px of each face."""
-        found = self._graph.run(rgb).multi_face_landmarks or []
+        found = self._graph.run(rgb)["multi_face_landmarks"] or []
         return [_points(face, rgb.shape[1], rgb.shape[0]) for face in found]
 
     def forget(self) -> None:
@@ -146,7 +202,7 @@ class FaceDetector:
         """Boxes, best first."""
         height, width = rgb.shape[:2]
         boxes = []
-        for detection in self._graph.run(rgb).detections or []:
+        for detection in self._graph.run(rgb)["detections"] or []:
             b = detection.location_data.relative_bounding_box
             half = max(b.width * width, b.height * height) / 2
             boxes.append(Box((b.xmin + b.width / 2) * width, (b.ymin + b.height / 2) * height, half, float(detection.score[0])))
@@ -177,11 +233,11 @@ class Pose:
     def __call__(self, rgb: U8) -> Skeleton | None:
         """The person, if one is found."""
         result = self._graph.run(rgb)
-        if not result.pose_landmarks or not result.pose_world_landmarks:
+        if not result["pose_landmarks"] or not result["pose_world_landmarks"]:
             return None
-        score = np.array([p.visibility for p in result.pose_landmarks.landmark], np.float32)
-        flat = _points(result.pose_landmarks, rgb.shape[1], rgb.shape[0])
-        return Skeleton(flat[:, :2], _points(result.pose_world_landmarks, 1, 1), score)
+        score = _values(result["pose_landmarks"], "visibility")[:, 0]
+        flat = _points(result["pose_landmarks"], rgb.shape[1], rgb.shape[0])
+        return Skeleton(flat[:, :2], _points(result["pose_world_landmarks"], 1, 1), score)
 
     def forget(self) -> None:
         """Follow nobody any longer."""
@@ -209,11 +265,11 @@ class HandMesh:
     def __call__(self, rgb: U8) -> Hand | None:
         """The hand, if one is found."""
         result = self._graph.run(rgb)
-        if not result.multi_hand_landmarks:
+        if not result["multi_hand_landmarks"]:
             return None
-        flat = _points(result.multi_hand_landmarks[0], rgb.shape[1], rgb.shape[0])
-        score = float(result.multi_handedness[0].classification[0].score)
-        return Hand(flat[:, :2], _points(result.multi_hand_world_landmarks[0], 1, 1), score)
+        flat = _points(result["multi_hand_landmarks"][0], rgb.shape[1], rgb.shape[0])
+        score = float(result["multi_handedness"][0].classification[0].score)
+        return Hand(flat[:, :2], _points(result["multi_hand_world_landmarks"][0], 1, 1), score)
 
     def forget(self) -> None:
         """Follow nobody any longer."""
@@ -236,7 +292,7 @@ class PersonMask:
 
     def __call__(self, rgb: U8) -> F32:
         """Mask (H, W), 0..1."""
-        return np.asarray(self._graph.run(rgb).segmentation_mask, np.float32)
+        return np.asarray(self._graph.run(rgb)["segmentation_mask"], np.float32)
 
     def close(self) -> None:
         """Give back the graph."""

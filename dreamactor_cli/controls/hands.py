@@ -77,7 +77,7 @@ class _HandTracker:
 class HandsExtractor(Plain):
     """Measures `contracts.Hands`."""
 
-    version = "1"
+    version = "2"
     parameters = {"model": "mediapipe-0.10.21 hand_landmark_full"}  # noqa: RUF012
     held = ("joints_2d", "joints_3d")
 
@@ -85,10 +85,10 @@ class HandsExtractor(Plain):
         self._tools = tools
         self._trackers = [_HandTracker(arm, tools.keep(f"hand {arm[0]}", HandMesh)) for arm in _ARMS]
 
-    def measure(self, view: View) -> Arrays | None:
-        """Both hands of one frame."""
-        skeleton = self._tools.pose(view)
-        return join_hands([tracker.track(view, skeleton) for tracker in self._trackers])
+    def measure(self, views: Sequence[View]) -> list[Arrays | None]:
+        """Both hands of frames."""
+        found = zip(views, self._tools.poses(views), strict=True)
+        return [join_hands([tracker.track(view, skeleton) for tracker in self._trackers]) for view, (skeleton, _) in found]
 
     def stack(self, frames: Sequence[Arrays | None]) -> Arrays:
         """Fields of the chunk."""

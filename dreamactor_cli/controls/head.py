@@ -32,17 +32,17 @@ def sphere_arrays(landmarks: np.ndarray) -> Arrays:
 
 
 def at_origin(landmarks: np.ndarray) -> tuple[np.ndarray, head_space.HeadPose]:
-    """A mesh (478, 3) px with z relative to the pose's origin, and the pose, whose origin then has depth 0."""
-    mesh = landmarks.astype(np.float64)
-    pose = head_space.head_pose(mesh[None])
-    depth = np.array([0, 0, pose.translation[0, 2]])
-    return mesh - depth, pose._replace(translation=pose.translation - depth)
+    """Meshes (T, 478, 3) px with z relative to the origin of their pose, and the poses, whose origins then have depth 0."""
+    meshes = landmarks.astype(np.float64)
+    pose = head_space.head_pose(meshes)
+    depth = pose.translation * [0, 0, 1]
+    return meshes - depth[:, None], pose._replace(translation=pose.translation - depth)
 
 
 class HeadExtractor(Plain):
     """Measures `contracts.Head`."""
 
-    version = "1"
+    version = "2"
     parameters = {"model": "mediapipe-0.10.21 face_landmark_with_attention"}  # noqa: RUF012
     held = ("rotation", "center", "radius", "head_2d", "field")
     after_cut = {"head_2d": IDENTITY, "torso_2d": IDENTITY, "field": NO_FIELD}  # noqa: RUF012
@@ -55,7 +55,7 @@ class HeadExtractor(Plain):
     @staticmethod
     def _person_flow(clip: Clip) -> PersonFlow:
         matte = cv2.resize(clip.matte, (clip.width, clip.height), interpolation=cv2.INTER_LINEAR)
-        mesh, pose = at_origin(np.asarray(clip.landmarks))
+        (mesh,), pose = at_origin(np.asarray(clip.landmarks)[None])
         return PersonFlow(View(clip.picture, clip.reference).small_grey, mesh, pose, matte)
 
     @staticmethod
@@ -64,20 +64,26 @@ class HeadExtractor(Plain):
         center, radius = head_space.sphere_of(pose_of_body(clip))
         return {"rotation": np.eye(3), "center": center[0], "radius": radius[0], "head_2d": IDENTITY}
 
-    def measure(self, view: View) -> Arrays:
-        """Pose and flow of one frame."""
-        landmarks = self._tools.face(view)
-        torso = self._torso.measure(view)
-        if landmarks is None:
-            empty = {"rotation": np.eye(3), "center": np.zeros(2), "radius": 1.0, "head_2d": IDENTITY, "field": NO_FIELD}
-            return {**empty, "torso_2d": torso, "score": 0.0}
-        sphere = {name: value[0] for name, value in sphere_arrays(landmarks[None]).items()}
-        field = NO_FIELD
-        if self._field is not None:
-            mesh, pose = at_origin(landmarks)
-            field = self._field.measure(view.small_grey, mesh, pose, IDENTITY.astype(np.float64), torso.astype(np.float64))
-        # The field says all that a similarity of hair and skull could say, and says it better.
-        return {**sphere, "head_2d": IDENTITY, "torso_2d": torso, "field": field, "score": 1.0}
+    def settle(self, views: Sequence[View]) -> None:
+        """Follow face and torso."""
+        self._tools.track_face(views)
+        for view in views:
+            self._torso.measure(view)
+
+    def measure(self, views: Sequence[View]) -> list[Arrays | None]:
+        """Pose and flow of frames."""
+        # The field says all that a similarity of hair and skull (`head_2d`) could say, and says it better.
+        nothing = {"rotation": np.eye(3), "center": np.zeros(2), "radius": 1.0, "field": NO_FIELD, "score": 0.0}
+        found: list[Arrays] = [{**nothing, "head_2d": IDENTITY, "torso_2d": self._torso.measure(view)} for view in views]
+        seen = {k: landmarks for k, landmarks in enumerate(self._tools.faces(views)) if landmarks is not None}
+        if seen:
+            landmarks, torso = np.stack(list(seen.values())), np.stack([found[k]["torso_2d"] for k in seen])
+            arrays = sphere_arrays(landmarks)
+            if self._field is not None:
+                arrays["field"] = self._field.measure([views[k].small_grey for k in seen], *at_origin(landmarks), torso)
+            for row, k in enumerate(seen):
+                found[k] |= {**{name: array[row] for name, array in arrays.items()}, "score": 1.0}
+        return list(found)
 
     def stack(self, frames: Sequence[Arrays | None]) -> Arrays:
         """Fields of the chunk."""

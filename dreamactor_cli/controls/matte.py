@@ -35,11 +35,14 @@ class MatteExtractor(Plain):
         scale = min(SIDE / max(clip.width, clip.height), 1.0)
         self._size = max(round(clip.width * scale), 1), max(round(clip.height * scale), 1)
         self._mask = tools.keep("mask", lambda: PersonMask(landscape=clip.width > 1.3 * clip.height))
-
         self._last: tuple[U8, U8] | None = None  # small picture and mask of the last frame that was measured
         self._rested = 0
 
-    def measure(self, view: View) -> Arrays:
+    def measure(self, views: Sequence[View]) -> list[Arrays | None]:
+        """Masks of frames."""
+        return [self._measure(view) for view in views]
+
+    def _measure(self, view: View) -> Arrays:
         """Mask of one frame; that of the frame before where the picture hardly changes, at most `REST` times in a row."""
         if (
             self._last is not None

@@ -8,22 +8,23 @@ system matrix depends on the reference alone and is factored once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from dreamactor_cli import head_space
-from dreamactor_cli.contracts import F32, U8
+from dreamactor_cli.contracts import F32
 from dreamactor_cli.controls.atlas import Atlas, face_atlas
 from dreamactor_cli.controls.finder import face_extent
-from dreamactor_cli.controls.view import Region
+from dreamactor_cli.controls.view import Region, View
 
 PICTURE_SIZE = 384  # px, largest side of the face crop that is sampled
 ITERATIONS = 2
 SMOOTHNESS = 1.0
 PRIOR = 0.3
 BLUR = 9  # atlas px; slower variation than this is shading and not seen
+_BOX = (2 * BLUR + 1, 2 * BLUR + 1)
 CLIP = 2.5  # residuals beyond this many standard deviations count no more
 LIMIT = 0.06  # of the inter-ocular distance: no landmark moves farther
 TRUST = (0.25, 0.5)  # correlation of the atlases between which the correction is faded in
@@ -33,76 +34,91 @@ class MeshRefiner:
     """Refines meshes against one reference frame.
 
     Args:
-        picture: reference frame, (H, W, 3).
+        view: reference frame.
         landmarks: its mesh, (478, 3) px.
     """
 
-    def __init__(self, picture: U8, landmarks: F32) -> None:
+    def __init__(self, view: View, landmarks: F32) -> None:
         self._atlas: Atlas = face_atlas()
-        points = landmarks[:468, :2].astype(np.float64)
-        texture = self._sample(*self._grey(picture, points), points)
-        self._deviation = float(texture[self._atlas.inside].std()) + 1e-3
-        self._reference = texture
-        self._build(texture)
-
-    @staticmethod
-    def _grey(picture: U8, points: NDArray[np.float64]) -> tuple[U8, Region]:
-        x, y, half = face_extent(points.astype(np.float32))
-        side = int(min(PICTURE_SIZE, 2 * round(1.15 * half)))
-        region = Region(x, y, 1.15 * half, side)
-        return region.cut(picture, grey=True), region
-
-    def _sample(self, grey: U8, region: Region, points: NDArray[np.float64]) -> F32:
-        """High-passed atlas of a grey crop."""
-        local = (points - region.origin) * region.scale
-        atlas = self._atlas.sample(grey, local).astype(np.float32)
-        inside = self._atlas.inside_float
-        mean = cv2.boxFilter(atlas * inside, -1, (BLUR * 2 + 1,) * 2) / self._atlas.coverage(BLUR)
-        return (atlas - mean) * inside
-
-    def _build(self, texture: F32) -> None:
-        atlas = self._atlas
-        gx = cv2.Sobel(texture, cv2.CV_32F, 1, 0, scale=0.125)
-        gy = cv2.Sobel(texture, cv2.CV_32F, 0, 1, scale=0.125)
-        gradient = np.stack([gx, gy], -1).reshape(-1, 2)[atlas.pixels].astype(np.float64) / self._deviation
-        self._steepest = np.ascontiguousarray(gradient * atlas.trust[:, None], np.float32)
-        hessian = atlas.normal_matrix(gradient, atlas.trust.astype(np.float64))
-        prior = SMOOTHNESS * atlas.laplacian + PRIOR * np.eye(468)
-        self._prior = csr_matrix(prior)
+        inside = self._atlas.inside.astype(np.float32)
+        # The box filter of a face, which is 0 outside the mesh, times this is the mean over the part of the box in the mesh.
+        self._part = inside / np.maximum(cv2.boxFilter(inside, -1, _BOX), 1e-3)
+        crop = _Crops([view], landmarks[None])
+        self._reference = self._sample(crop, crop.points)[0]
+        self._deviation = np.float32(float(self._reference[self._atlas.inside].std()) + 1e-3)
+        slopes = [cv2.Sobel(self._reference, cv2.CV_32F, *axis, scale=0.125) for axis in ((1, 0), (0, 1))]
+        gradient = np.stack(slopes) / self._deviation
+        self._steepest = gradient * self._atlas.trust
+        prior = SMOOTHNESS * self._atlas.laplacian + PRIOR * np.eye(468)
+        hessian = self._atlas.normal_matrix(gradient.astype(np.float64))
         self._inverse = np.linalg.inv(hessian + np.kron(prior, np.eye(2))).astype(np.float32)
+        self._prior = prior.astype(np.float32)
 
-    def refine(self, picture: U8, landmarks: F32) -> F32:
-        """The mesh, (478, 3) px, drawn to where the skin of the reference frame is seen; z stays."""
-        start = landmarks[:468, :2].astype(np.float64)
-        grey, region = self._grey(picture, start)
-        points = start
-        total = np.zeros((468, 2))
+    def _sample(self, crops: _Crops, points: F32) -> F32:
+        """High-passed atlases (B, size, size) of faces with landmarks (B, 468, 2) px of their crops."""
+        out = np.empty((len(points), *self._part.shape), np.float32)
+        for texture, grey, (x, y) in zip(out, crops.greys, self._atlas.maps(points), strict=True):
+            face = cv2.remap(grey, x, y, cv2.INTER_LINEAR)
+            texture[:] = face
+            texture -= cv2.boxFilter(face, cv2.CV_32F, _BOX) * self._part
+        return out
+
+    def refine(self, views: Sequence[View], landmarks: F32) -> F32:
+        """Meshes (B, 478, 3) px of frames, drawn to where the skin of the reference frame is seen; z stays."""
+        crops = _Crops(views, landmarks)
+        jacobians = self._atlas.jacobians(crops.points)
+        total = np.zeros_like(crops.points)
         for _ in range(ITERATIONS):
-            texture = self._sample(grey, region, points)
-            residual = (texture - self._reference)[self._atlas.inside] / self._deviation
-            force = self._atlas.gather(self._steepest * np.clip(residual, -CLIP, CLIP)[:, None])
-            downhill = (force + self._prior @ total).ravel().astype(np.float32)
-            total -= (self._inverse @ downhill).reshape(468, 2)
-            points = start + self._atlas.push(start, total)
-        scale = float(np.linalg.norm(start[33] - start[263]))
-        shift = points - start
-        length = np.linalg.norm(shift, axis=1, keepdims=True)
-        limit = LIMIT * scale
+            residual = self._sample(crops, crops.points + _pushed(total, jacobians))
+            residual -= self._reference
+            residual /= self._deviation
+            np.clip(residual, -CLIP, CLIP, out=residual)
+            force = self._atlas.gather(self._steepest * residual[:, None]) + self._prior @ total
+            total -= (force.reshape(len(views), -1) @ self._inverse).reshape(total.shape)
+        shift = _pushed(total, jacobians)
+        length = np.linalg.norm(shift, axis=2, keepdims=True)
+        limit = LIMIT * np.linalg.norm(crops.points[:, 33] - crops.points[:, 263], axis=1)[:, None, None]
         shift *= limit * np.tanh(length / limit) / np.maximum(length, 1e-9)
-        shift *= self._confidence(self._sample(grey, region, start + shift))
-        return self._apply(landmarks, shift)
+        shift *= self._confidence(self._sample(crops, crops.points + shift))[:, None, None]
+        return self._apply(landmarks, shift / crops.scale)
 
-    def _confidence(self, texture: F32) -> float:
-        a, b = texture[self._atlas.inside], self._reference[self._atlas.inside]
-        correlation = float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum() + 1e-6))
-        t = min(max((correlation - TRUST[0]) / (TRUST[1] - TRUST[0]), 0.0), 1.0)
-        return t * t * (3 - 2 * t)
+    def _confidence(self, textures: F32) -> F32:
+        """How far each atlas (B, size, size) is believed to show the face of the reference frame, (B,) 0..1."""
+        flat, own = textures.reshape(len(textures), -1), self._reference.ravel()
+        correlation = (flat @ own) / np.sqrt((flat * flat).sum(1) * (own @ own) + 1e-6)
+        t = np.clip((correlation - TRUST[0]) / (TRUST[1] - TRUST[0]), 0, 1)
+        return np.asarray(t * t * (3 - 2 * t), np.float32)
 
     @staticmethod
-    def _apply(landmarks: F32, shift: NDArray[np.float64]) -> F32:
-        """Moves the mesh; an iris moves with the lids around it."""
+    def _apply(landmarks: F32, shift: F32) -> F32:
+        """Moves the meshes; an iris moves with the lids around it."""
         out = landmarks.copy()
-        out[:468, :2] += shift.astype(np.float32)
+        out[:, :468, :2] += shift
         for iris, lids in ((head_space.IRIS_LEFT, head_space.EYE_LEFT), (head_space.IRIS_RIGHT, head_space.EYE_RIGHT)):
-            out[list(iris), :2] += shift[list(lids)].mean(0).astype(np.float32)
+            out[:, list(iris), :2] += shift[:, list(lids)].mean(1, keepdims=True)
         return out
+
+
+class _Crops:
+    """Grey crops of faces.
+
+    Attributes:
+        greys: (side, side) each.
+        points: their landmarks, (B, 468, 2) px of the crops.
+        scale: px of the crops per px of the pictures, (B, 1, 1).
+    """
+
+    def __init__(self, views: Sequence[View], landmarks: F32) -> None:
+        regions = []
+        for mesh in landmarks:
+            x, y, half = face_extent(mesh)
+            regions.append(Region(x, y, 1.15 * half, int(min(PICTURE_SIZE, 2 * round(1.15 * half)))))
+        self.greys = [view.grey_crop(region) for view, region in zip(views, regions, strict=True)]
+        self.scale = np.array([region.scale for region in regions], np.float32)[:, None, None]
+        origin = np.stack([region.origin for region in regions])[:, None]
+        self.points = ((landmarks[:, :468, :2] - origin) * self.scale).astype(np.float32)
+
+
+def _pushed(shift: F32, jacobians: F32) -> F32:
+    """A displacement in the layout (B, 468, 2) px as one of the landmarks, in px of the pictures; see `Atlas.jacobians`."""
+    return np.asarray(shift[..., :1] * jacobians[:, :, 0] + shift[..., 1:] * jacobians[:, :, 1], np.float32)

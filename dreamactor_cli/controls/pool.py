@@ -12,9 +12,10 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -126,14 +127,16 @@ class WorkerPool:
             DreamActorError: of the first task that fails; WorkerLost if a process dies, JobTimeout if all hang.
         """
         results: dict[int, Any] = {}
-        waiting = list(range(len(tasks)))[::-1]
+        waiting = set(range(len(tasks)))
 
         def feed(worker: _Worker) -> None:
-            worker.task = waiting.pop() if waiting else None
+            worker.task = next_task(worker.task, waiting)
             if worker.task is not None:
+                waiting.remove(worker.task)
                 worker.send({"task": tasks[worker.task]})
 
         for worker in self._workers:
+            worker.task = None
             feed(worker)
         while len(results) < len(tasks):
             ready = self._selector.select(SILENCE)
@@ -153,6 +156,20 @@ class WorkerPool:
                         results[worker.task] = message["result"]
                         feed(worker)
         return [results[k] for k in range(len(tasks))]
+
+
+def next_task(done: int | None, waiting: Set[int]) -> int | None:
+    """The task for a worker: the one after that it has done, else the middle of the longest run of tasks that wait.
+
+    Consecutive tasks are parts of one clip: who goes on where it stopped needs no seek and decodes nothing twice.
+    """
+    if not waiting:
+        return None
+    if done is not None and done + 1 in waiting:
+        return done + 1
+    runs = [(task, next(k for k in count(task) if k not in waiting)) for task in sorted(waiting) if task - 1 not in waiting]
+    start, stop = max(runs, key=lambda run: run[1] - run[0])
+    return start if start == 0 else (start + stop) // 2
 
 
 class SameProcess:

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 # The file descriptor is the process' own: two threads that put it aside at once would not both bring it back.
 _aside = threading.RLock()
 

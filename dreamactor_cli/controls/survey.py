@@ -83,14 +83,15 @@ class Survey:
         num_frames: of the window.
         fps: frames a second, for the search for late comers.
         name: of the file, for messages.
+        mesh, finder: graphs to use; they stay open.
     """
 
-    def __init__(self, frame_at: FrameAt, num_frames: int, fps: float, name: str) -> None:
+    def __init__(self, frame_at: FrameAt, num_frames: int, fps: float, name: str, *, mesh: FaceMesh, finder: FaceFinder) -> None:
         self._frame_at = frame_at
         self._num_frames = num_frames
         self._fps = fps
         self._name = name
-        self._finder = FaceFinder()
+        self._mesh, self._finder = mesh, finder
         self._first: View | None = None
         self.warnings: list[str] = []
 
@@ -176,17 +177,14 @@ class Survey:
         )
         if person.landmarks is not None:
             clip = replace(clip, landmarks=self._settled(clip, view))
-        self._finder.close()
         return clip
 
     def _settled(self, clip: Clip, view: View) -> F32 | None:
         """The reference mesh as the tracker of the chunks sees it, so that its frame differs from others by motion alone."""
-        mesh = FaceMesh()
-        tracker = FaceTracker(clip, mesh, self._finder)
+        tracker = FaceTracker(clip, self._mesh, self._finder)
         landmarks = clip.landmarks
         for _ in range(SETTLE):
             landmarks = tracker.track(view)
             if landmarks is None:
                 break
-        mesh.close()
         return clip.landmarks if landmarks is None else landmarks

@@ -48,23 +48,32 @@ class Region:
         A much larger square is first averaged down by a whole factor: bilinear sampling alone would alias, and
         averaging by a broken factor is ten times slower.
         """
-        height, width = picture.shape[:2]
-        x0, y0 = int(self.x - self.half), int(self.y - self.half)
-        left, top = min(max(x0, 0), width - 1), min(max(y0, 0), height - 1)
-        right, bottom = max(min(x0 + 2 * self.half, width), left + 1), max(min(y0 + 2 * self.half, height), top + 1)
-        inside = picture[top:bottom, left:right]
-        factor = min(max(int(2 * self.half / self.size), 1), right - left, bottom - top)
+        crop = self._square(picture)
+        side = len(crop)
+        factor = max(side // self.size, 1)
         if factor > 1:
-            columns, rows = (right - left) // factor, (bottom - top) // factor
-            inside = cv2.resize(inside[: rows * factor, : columns * factor], (columns, rows), interpolation=cv2.INTER_AREA)
-        if grey:
-            inside = cv2.cvtColor(inside, cv2.COLOR_RGB2GRAY)
-        # Crop px to px of `inside`, pixel centres at integers in both.
-        step = 1 / (self.scale * factor)
-        offset = [((value + 0.5) / factor) - 0.5 for value in (self.origin[0] - left, self.origin[1] - top)]
-        matrix = np.array([[step, 0, offset[0]], [0, step, offset[1]]])
-        flags = (cv2.INTER_CUBIC if step < 0.75 else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(inside, matrix, (self.size, self.size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            whole = side // factor
+            crop = cv2.resize(crop[: whole * factor, : whole * factor], (whole, whole), interpolation=cv2.INTER_AREA)
+        if grey and crop.ndim == 3:
+            crop = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+        step = side / factor / self.size  # px of `crop` per px of the result
+        method = cv2.INTER_CUBIC if step < 0.75 else cv2.INTER_LINEAR
+        if side % factor == 0:
+            return crop if len(crop) == self.size else cv2.resize(crop, (self.size, self.size), interpolation=method)
+        matrix = np.array([[step, 0, (step - 1) / 2], [0, step, (step - 1) / 2]])  # pixel centres at integers in both
+        flags = method | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(crop, matrix, (self.size, self.size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+    def _square(self, picture: U8) -> U8:
+        """The square at the picture's own size."""
+        height, width = picture.shape[:2]
+        side = 2 * self.half
+        # A square beyond the picture shows its edge only, wherever it lies.
+        x0 = min(max(int(self.x - self.half), 1 - side), width - 1)
+        y0 = min(max(int(self.y - self.half), 1 - side), height - 1)
+        inside = picture[max(y0, 0) : y0 + side, max(x0, 0) : x0 + side]
+        beyond = (max(-y0, 0), max(y0 + side - height, 0), max(-x0, 0), max(x0 + side - width, 0))
+        return cv2.copyMakeBorder(inside, *beyond, cv2.BORDER_REPLICATE) if any(beyond) else inside
 
     def to_picture(self, points: np.ndarray) -> np.ndarray:
         """Points (N, 2 or 3) of the crop in px of the picture; z is only scaled."""
@@ -109,6 +118,10 @@ class View:
     def work_grey(self) -> U8:
         """`work` in grey."""
         return cv2.cvtColor(self.work, cv2.COLOR_RGB2GRAY)
+
+    def grey_crop(self, region: Region) -> U8:
+        """A square in grey, (size, size)."""
+        return region.cut(self.work_grey if self.work is self.rgb else self.rgb, grey=True)
 
     @cached_property
     def small_grey(self) -> U8:

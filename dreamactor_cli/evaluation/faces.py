@@ -65,7 +65,7 @@ def _seen(frame: int, picture: U8, landmarks: F32) -> SeenFace:
     grey = np.asarray(cv2.cvtColor(skin, cv2.COLOR_RGB2GRAY), np.float32)
     inside = atlas.inside.astype(np.float32)
     fine, coarse = (_smooth(grey, inside, sigma) for sigma in (BLUR, COARSE))
-    weight = atlas.trust
+    weight = atlas.trust[atlas.inside]
     detail = (fine - coarse)[atlas.inside] * weight
     detail = detail - weight * detail.sum() / weight.sum()
     return SeenFace(frame=frame, detail=(detail / max(float(np.linalg.norm(detail)), 1e-6)).astype(np.float32))

@@ -13,10 +13,12 @@ import pytest
 from dreamactor_cli import head_space
 from dreamactor_cli.cache import Cache
 from dreamactor_cli.contracts import BLENDSHAPES, Controls
-from dreamactor_cli.controls import extract
-from dreamactor_cli.controls.extract import Extraction, Window, extract_controls
+from dreamactor_cli.controls import extract, measurer
+from dreamactor_cli.controls.chunk import WARM_UP
+from dreamactor_cli.controls.extract import Extraction, extract_controls
+from dreamactor_cli.controls.measurer import Source, Window
 from dreamactor_cli.errors import NoPersonFound, UnreadableInput, UsageError
-from dreamactor_cli.media import probe
+from dreamactor_cli.media import probe, read_frames
 
 RIGID = list(head_space.RIGID)
 
@@ -71,7 +73,7 @@ def test_second_run_reads_nothing_of_the_video(
         raise AssertionError("the video was opened")
 
     monkeypatch.setattr(extract, "probe", fail)
-    monkeypatch.setattr(extract, "read_frames", fail)
+    monkeypatch.setattr(measurer, "read_frames", fail)
     again = extract_controls(face_clip.path, signals=["head", "face"], cache=shared_cache)
     assert again.cache_hits == 2
     assert again.info == face_extraction.info
@@ -181,8 +183,26 @@ def test_window_samples_at_another_rate(face_clip: Any) -> None:
     window = Window.of(info, Fraction(2, 5), Fraction(4, 5), Fraction(25, 2))
     assert (window.start, window.num_frames) == (10, 10)
     assert [window.source(k) for k in range(4)] == [10, 12, 14, 16]
-    damaged: list[int] = []
-    frames = list(window.frames(face_clip.path, info, 2, 4, damaged))
-    assert len(frames) == 2
-    assert np.abs(frames[0].astype(int) - face_clip.frames[14]).mean() < 4
-    assert damaged == []
+    shown = list(Source(window, face_clip.path, info).frames(2, 4))
+    assert [(frame, damaged) for frame, _, damaged in shown] == [(2, False), (3, False)]
+    assert np.abs(shown[0].picture.astype(int) - face_clip.frames[14]).mean() < 4
+
+
+def test_consecutive_chunks_are_decoded_once(face_clip: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[int] = []
+
+    def counted(path: Path, start: int, *arguments: Any, **options: Any) -> Any:
+        opened.append(start)
+        return read_frames(path, start, *arguments, **options)
+
+    monkeypatch.setattr(measurer, "read_frames", counted)
+    info = probe(face_clip.path)
+    source = Source(Window.of(info, Fraction(0), None, None), face_clip.path, info)
+    first, second = list(source.frames(0, 6)), list(source.frames(6 - WARM_UP, 10))
+    assert opened == [0]
+    assert [frame for frame, _, _ in second] == list(range(6 - WARM_UP, 10))
+    assert second[0].picture is first[-WARM_UP].picture
+    again = list(source.frames(2, 4))
+    assert opened == [0, 2]
+    assert np.array_equal(again[0].picture, first[2].picture)
+    source.close()

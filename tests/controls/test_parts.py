@@ -76,14 +76,14 @@ def test_gaze_follows_the_iris() -> None:
 
 def test_refinement_takes_jitter_out_of_the_mesh(face_clip: Any, face_controls: Controls) -> None:
     landmarks = face_controls.face.landmarks
-    refiner = MeshRefiner(face_clip.frames[0], landmarks[0])
+    refiner = MeshRefiner(View(face_clip.frames[0], 0), landmarks[0])
     matrix = face_clip.affine[4]
     truth = landmarks[0].copy()
     truth[:, :2] = truth[:, :2] @ matrix[:, :2].T + matrix[:, 2]
     shaken = truth.copy()
     shaken[:, 0] += 0.9 + 0.5 * np.sin(truth[:, 1] / 12)
     shaken[:, 1] += -0.7 + 0.5 * np.sin(truth[:, 0] / 15)
-    refined = refiner.refine(face_clip.frames[4], shaken.astype(np.float32))
+    refined = refiner.refine([View(face_clip.frames[4], 4)], shaken[None].astype(np.float32))[0]
     inner = [9, 8, 168, 6, 197, 195, 5, 4, 50, 280, 205, 425, 117, 346, 36, 266]
     before = np.linalg.norm(shaken[inner, :2] - truth[inner, :2], axis=1).mean()
     after = np.linalg.norm(refined[inner, :2] - truth[inner, :2], axis=1).mean()
@@ -93,17 +93,17 @@ def test_refinement_takes_jitter_out_of_the_mesh(face_clip: Any, face_controls: 
 
 def test_refinement_leaves_another_picture_alone(face_clip: Any, face_controls: Controls) -> None:
     landmarks = face_controls.face.landmarks[0]
-    refiner = MeshRefiner(face_clip.frames[0], landmarks)
+    refiner = MeshRefiner(View(face_clip.frames[0], 0), landmarks)
     noise = np.random.default_rng(0).integers(0, 255, face_clip.frames[0].shape, dtype=np.uint8)
-    assert np.abs(refiner.refine(noise, landmarks) - landmarks).max() < 0.05
+    assert np.abs(refiner.refine([View(noise, 1)], landmarks[None])[0] - landmarks).max() < 0.05
 
 
 def test_appearance_is_a_ratio_to_the_reference_frame(face_clip: Any, face_controls: Controls) -> None:
     frame, landmarks = face_clip.frames[0], face_controls.face.landmarks[0]
 
     class Seen:
-        def face(self, view: View) -> np.ndarray:
-            return landmarks
+        def faces(self, views: list[View]) -> list[np.ndarray]:
+            return [landmarks for _ in views]
 
     clip = Clip(
         num_frames=2, width=256, height=256, reference=0, picture=frame, matte=np.zeros((8, 8), np.uint8), landmarks=landmarks,
@@ -111,7 +111,7 @@ def test_appearance_is_a_ratio_to_the_reference_frame(face_clip: Any, face_contr
     )  # fmt: skip
     extractor = AppearanceExtractor(clip, Seen())  # type: ignore[arg-type]
     darker = (frame * 0.5).astype(np.uint8)
-    found = extractor.stack([extractor.measure(View(frame, 0)), extractor.measure(View(darker, 1)), None])
+    found = extractor.stack([*extractor.measure([View(frame, 0), View(darker, 1)]), None])
     assert found["score"].tolist() == [1, 1, 0]
     assert np.abs(found["shading"][0].astype(int) - 128).max() <= 1
     assert abs(float(np.median(found["shading"][1][24:40, 24:40])) - 66) < 4

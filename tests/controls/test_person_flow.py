@@ -38,7 +38,7 @@ class Still(NamedTuple):
 
     def measure(self, grey: NDArray[np.uint8]) -> Array:
         """Field of a frame in which head and torso stand still."""
-        return self.flow().measure(grey, self.landmarks, self.pose, STILL, STILL).astype(np.float64)
+        return measured(self.flow(), grey, self).astype(np.float64)
 
     def followed(self) -> Array:
         """Pixels of the person outside the face, within the field's grid, with some structure, (N, 2)."""
@@ -53,6 +53,12 @@ class Still(NamedTuple):
         points = np.stack([xs, ys], 1).astype(np.float64)[::17]
         offset = (points - head_space.sphere_of(self.pose)[0][0]) / self.unit
         return points[(np.abs(offset[:, 0]) < 3.3) & (offset[:, 1] < 3.8) & (offset[:, 1] > -2.2)]
+
+
+def measured(flow: PersonFlow, grey: NDArray[np.uint8], still: Still) -> NDArray[np.float32]:
+    """Field of one frame in which head and torso stand still."""
+    field: NDArray[np.float32] = flow.measure([grey], still.landmarks[None], still.pose, STILL[None])[0]
+    return field
 
 
 @pytest.fixture(scope="module")
@@ -138,9 +144,9 @@ def test_with_too_little_to_follow_the_field_is_zero(still: Still) -> None:
 def test_the_same_frame_gives_the_same_field(still: Still) -> None:
     """Frames do not depend on which were measured before."""
     flow, warped = still.flow(), _warped(still, 1.0)
-    first = flow.measure(warped, still.landmarks, still.pose, STILL, STILL)
-    flow.measure(still.grey[:, ::-1].copy(), still.landmarks, still.pose, STILL, STILL)
-    np.testing.assert_array_equal(flow.measure(warped, still.landmarks, still.pose, STILL, STILL), first)
+    first = measured(flow, warped, still)
+    measured(flow, still.grey[:, ::-1].copy(), still)
+    np.testing.assert_array_equal(measured(flow, warped, still), first)
 
 
 def test_the_measure_does_not_depend_on_the_size_of_the_picture(still: Still) -> None:

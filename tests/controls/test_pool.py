@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dreamactor_cli.controls.pool import SameProcess, WorkerPool
+from dreamactor_cli.controls.pool import SameProcess, WorkerPool, next_task
 from dreamactor_cli.errors import JobFailed, NoPersonFound, OutOfMemory, WorkerLost
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -55,6 +55,19 @@ def test_results_come_in_the_order_of_tasks(pool_of: Callable[[int], WorkerPool]
     assert again[0][0] == 70
     assert told == [{"frames": 1}] * 5
     assert all(pid != os.getpid() for _, pid in results)
+
+
+def test_workers_go_on_where_they_stopped() -> None:
+    waiting = set(range(8))
+    last: dict[int, int | None] = {0: None, 1: None}
+    done: dict[int, list[int]] = {0: [], 1: []}
+    for worker in (0, 1, 0, 1, 0, 1, 1, 1):
+        last[worker] = task = next_task(last[worker], waiting)
+        assert task is not None
+        waiting.remove(task)
+        done[worker].append(task)
+    assert done == {0: [0, 1, 2], 1: [4, 5, 6, 7, 3]}
+    assert next_task(3, waiting) is None
 
 
 @pytest.mark.parametrize(
