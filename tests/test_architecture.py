@@ -26,7 +26,8 @@ HEAVY = {
 
 # Who may import which packages of ours. A file belongs to the first layer whose name its module starts with.
 BASE = ("contracts", "arkit", "errors", "head_space", "person_space", "resources", "nearest", "atomic")
-PIPELINE = ("driving", "speaking", "dubbing", "captions", "reference", "compose", "sidecar", "provenance", "kept")  # what it is made of
+# What the pipeline is made of.
+PIPELINE = ("driving", "speaking", "dubbing", "captions", "reference", "compose", "sidecar", "provenance", "kept")
 LAYERS: dict[str, tuple[str, ...]] = {
     "app": ("commands", "console", "endings", *BASE),
     "__main__": ("app",),

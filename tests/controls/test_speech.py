@@ -126,7 +126,7 @@ def test_what_cannot_be_heard_is_refused(tmp_path, cache, face_clip, encode_clip
     encode_clip(mute, face_clip.frames[:3], Fraction(25))
     with pytest.raises(NoStream, match="no sound"):
         hear(mute, fps=Fraction(25), cache=cache)
-    with pytest.raises(MissingRequirement, match="whisper"):
+    with pytest.raises(MissingRequirement, match="Whisper"):
         hear(mute, fps=Fraction(25), cache=cache, encoder="whisper:none-of-this-name")
 
 
