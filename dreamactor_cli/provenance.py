@@ -68,7 +68,7 @@ def container_tags(description: Mapping[str, Any]) -> dict[str, str]:
         "driving": description["driving"],
         "audio": description["audio"],
     }
-    made = f"{MARK}, made by dreamactor {__version__} ({description['renderer']}) from a picture; no camera saw this."
+    made = f"{MARK}, made by dreamactor {__version__} ({description['renderer']}); no camera saw this."
     return {"comment": " ".join([made, *(f"{name}={value}" for name, value in facts.items() if value)])}
 
 
@@ -162,7 +162,7 @@ def _sidecar(output: Path, record: Mapping[str, Any] | str | None) -> Check:
     made_from = record["made_from"]
     if record["fingerprint"] != sidecar.fingerprint(made_from):
         return Check(place="sidecar", state="disagrees", detail="what it says the file was made from was changed")
-    inputs = f"{len(made_from.get('references', ()))} picture(s) and {_driver(made_from)}"
+    inputs = f"{len(made_from.get('references', ()))} source(s) and {_driver(made_from)}"
     by = f"dreamactor {made_from.get('dreamactor', '?')} ({made_from.get('renderer', '?')})"
     return Check(place="sidecar", state="agrees", detail=f"made by {by} from {inputs}; the file is as it was written")
 

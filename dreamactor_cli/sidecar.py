@@ -135,7 +135,7 @@ def write_sidecar(job: Job, description: Mapping[str, Any], result: RenderResult
     """Write the file; it appears when it is complete."""
     record = {
         "format": FORMAT,
-        "synthetic": "This video was made by dreamactor from a still picture; it does not show what a camera saw.",
+        "synthetic": "This video was made by dreamactor; it does not show what a camera saw.",
         "digital_source_type": source_type(description),
         "fingerprint": fingerprint(description),
         "output": job.output.name,
