@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from dreamactor_cli.models.speech_features import (
-    FRAME_RATE, HOP, NUM_MELS, SAMPLE_RATE, MelStream, Statistics, frame_levels, log_mel, normalise,
+    FRAME_RATE,
+    HOP,
+    NUM_MELS,
+    SAMPLE_RATE,
+    MelStream,
+    Statistics,
+    frame_levels,
+    log_mel,
+    normalise,
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
-_SAY_EVERY = 250  # steps
+_SAY_EVERY = 100  # steps
 _WHISPER = "whisper:"
 
 
