@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -26,6 +27,7 @@ from dreamactor_cli.executors.worker import failure_of
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_FOR_A_WORKER = 120.0  # that a cluster may take until the first of our actors is there
 SECONDS_TO_STOP = 3.0
+SECONDS_TO_CONNECT = 10.0
 
 
 class RayCluster:
@@ -221,10 +223,14 @@ def _connect(address: str) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
+        from ray._private import worker as driver
     except ImportError as error:
         raise MissingRequirement(f"Ray cannot be loaded ({error})", "pip install 'dreamactor[ray]'") from error
+    # Ray tells of dead workers on stdout, where a program may be reading our results, which tell of them too.
+    driver.print_to_stdstream = lambda *_, **__: None
     before = signal.getsignal(signal.SIGTERM)
     try:
+        _reach(address)
         if not ray.is_initialized():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # whatever Ray's parts raise
@@ -235,6 +241,17 @@ def _connect(address: str) -> Any:
         with suppress(ValueError):  # not the main thread, where Ray leaves the handler alone too
             signal.signal(signal.SIGTERM, before)  # Ray's own would end us with its own exit code
     return ray
+
+
+def _reach(address: str) -> None:
+    """Find out now whether anybody listens: Ray itself tries for many minutes.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_CONNECT).close()
 
 
 def _absolute(task: Task) -> Task:
