@@ -13,7 +13,7 @@ from dreamactor_cli.speech_face import closures
 
 Array = NDArray[np.float64]
 
-LEAD = 0.0  # s by which the articulation comes before the sound that it belongs to
+LEAD = 0.05  # s by which lips move before they are heard; what was heard has the time of the sound
 OPENING = (0.37, 0.05)  # inter-ocular units of an aperture of 1 more than the aperture of touching lips
 WIDEST = 0.45  # inter-ocular units that no mouth opens beyond
 PAUSE = 0.35  # s on either side in which a sound keeps the mouth awake: lips stay parted while a speaker breathes
@@ -70,11 +70,11 @@ def mouth_tracks(speech: ControlStream, *, gain: float = 1.0, lead: float = 0.0)
     Args:
         speech: a stream with the speech signal, one frame a picture.
         gain: factor on all movement; lips that touch still do.
-        lead: seconds by which the mouth is to move before the sound.
+        lead: seconds by which the mouth is to move earlier than people's does.
     """
     fps = float(speech.fps)
     heard, activity = _whole(speech)
-    shift = (lead - LEAD) * fps
+    shift = (lead + LEAD) * fps
     heard, activity = _shifted(heard, shift), _shifted(activity[:, None], shift)[:, 0].astype(np.float64)
     column = dict(zip(SPEECH_CHANNELS, heard.astype(np.float64).T, strict=True))
     rest = 1 - _smooth(smoothstep(_nearby(activity, round(PAUSE * fps)), *AWAKE), SETTLING * fps)

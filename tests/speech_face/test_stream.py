@@ -7,11 +7,17 @@ import numpy as np
 import pytest
 
 from dreamactor_cli import head_space
-from dreamactor_cli.contracts import ControlStream, Preset
+from dreamactor_cli.contracts import Controls, ControlStream, Preset
 from dreamactor_cli.retarget.transfer import RetargetedStream
 from dreamactor_cli.speech_face.life import life
 from dreamactor_cli.speech_face.stream import Performance, SpeakingStream, take
-from dreamactor_cli.speech_face.tracks import mouth_tracks
+from dreamactor_cli.speech_face.tracks import LEAD, MouthTracks, mouth_tracks
+
+
+def in_time(speech: Controls, **options: float) -> MouthTracks:
+    """Tracks of an articulation that is already in the mouth's time."""
+    return mouth_tracks(speech, lead=-LEAD, **options)
+
 
 FRAMES = 60
 PLAIN = Preset(smoothing=0)
@@ -19,7 +25,7 @@ PLAIN = Preset(smoothing=0)
 
 @pytest.fixture(scope="module")
 def tracks(say):
-    return mouth_tracks(say(FRAMES, aperture=0.3 + 0.2 * np.sin(np.arange(FRAMES) / 3), closure={30: 0.9}))
+    return in_time(say(FRAMES, aperture=0.3 + 0.2 * np.sin(np.arange(FRAMES) / 3), closure={30: 0.9}))
 
 
 def alive(tracks, head_motion=1.0) -> Performance:
