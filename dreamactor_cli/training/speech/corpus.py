@@ -10,7 +10,6 @@ import hashlib
 import json
 import random
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -121,9 +120,9 @@ def make_corpus(path: Path, recipe: Recipe, *, workers: int = 2) -> Iterator[tup
     total = sum(task.seconds for task in tasks)
     parts: dict[str, list[Speech]] = {task.part: [] for task in tasks}
     done = 0.0
-    # Processes that are started afresh: espeak-ng is a library with a state of its own.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for task, speech in zip(tasks, pool.map(_make, tasks)):
+    # Processes that are started afresh, since espeak-ng is a library with a state of its own, and ended when this one is stopped.
+    with get_context("spawn").Pool(workers) as pool:
+        for task, speech in zip(tasks, pool.imap(_make, tasks)):
             parts[task.part].append(speech)
             done += task.seconds
             yield done, total

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,14 +12,13 @@ from scipy.io import wavfile
 
 from dreamactor_cli.training.speech import voices
 from dreamactor_cli.training.speech.phonemes import from_arpabet
-from dreamactor_cli.training.speech.programs import find_program
+from dreamactor_cli.training.speech.programs import find_program, run_program
 from dreamactor_cli.training.speech.sentences import utterance
 from dreamactor_cli.training.speech.targets import Segment
 
 VOICES = ("slt", "rms", "awb", "kal16")
 _READ_AS_ENGLISH = ("de", "es", "it", "id", "nl", "sw")  # brings sequences of sounds that English lacks
 _PLAIN = str.maketrans({"ä": "a", "ö": "o", "ü": "u", "é": "e", "ñ": "n", "ß": "ss"})
-_TIMEOUT = 60  # seconds
 
 
 def check() -> None:
@@ -39,14 +37,12 @@ def speak(names: Sequence[str], chance: random.Random) -> voices.Utterance | Non
     stretch = f"duration_stretch={chance.uniform(0.78, 1.3):.2f}"
     with tempfile.TemporaryDirectory(prefix="dreamactor-") as folder:
         sound = Path(folder) / "said.wav"
-        said = subprocess.run(
-            [find_program("flite"), "-voice", chance.choice(names), "-psdur", "--setf", stretch, "-t", text, "-o", str(sound)],
-            capture_output=True, text=True, timeout=_TIMEOUT, check=False,
-        )  # fmt: skip
-        if said.returncode or not sound.exists():
+        voice = chance.choice(names)
+        told = run_program("flite", ["-voice", voice, "-psdur", "--setf", stretch, "-t", text, "-o", str(sound)])
+        if told is None or not sound.exists():
             return None
         rate, samples = wavfile.read(sound)
-    segments = _segments(said.stdout)
+    segments = _segments(told)
     seconds = len(samples) / rate
     if not segments or abs(segments[-1].end - seconds) > 0.3 or not voices.is_usable(seconds, segments):
         return None

@@ -15,9 +15,8 @@ DATA = Path(__file__).resolve().parents[2] / "data" / "held_out_speech.safetenso
 MEL_LOW, MEL_STEP = -24.0, 0.13  # as tools/build_speech_sample.py writes it
 
 
-@pytest.fixture(scope="session")
-def held_out() -> Mapping[str, Speech]:
-    """Nine seconds each of speech in languages, of voices, of both, and of a recorded speaker that nobody learned from."""
+def read_held_out() -> Mapping[str, Speech]:
+    """What ``tools/build_speech_sample.py`` wrote."""
     arrays = load_file(DATA)
     found = {}
     for name in sorted({key.partition(".")[0] for key in arrays}):
@@ -27,6 +26,12 @@ def held_out() -> Mapping[str, Speech]:
             (articulation / np.float32(127)).astype(np.float16), visemes, lengths, np.empty(0, np.int16),
         )  # fmt: skip
     return found
+
+
+@pytest.fixture(scope="session")
+def held_out() -> Mapping[str, Speech]:
+    """Nine seconds each of speech in languages, of voices, of both, and of a recorded speaker that nobody learned from."""
+    return read_held_out()
 
 
 @pytest.fixture(scope="session")
