@@ -152,7 +152,8 @@ def parse_row(values: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, s
         wrong = {str(problem["loc"][0]): _message(problem) for problem in error.errors(include_url=False)}
         right, _ = parse_row({name: value for name, value in values.items() if name not in wrong})
         return right, wrong
-    return {name: value for name in COLUMNS if name in row.model_fields_set and (value := getattr(row, name)) is not None}, {}
+    given = row.model_fields_set
+    return {name: value for name in COLUMNS if name in given and (value := getattr(row, name)) is not None}, {}
 
 
 def _message(problem: Any) -> str:

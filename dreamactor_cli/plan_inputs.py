@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -77,7 +77,7 @@ class Inputs:
         """Look into all inputs of jobs."""
         drivers = {self._key(job): job for job in jobs}
         self._drivers.update(zip(drivers, pool.map(self._driver, drivers.values()), strict=True))
-        pictures = list(dict.fromkeys(path for job in jobs for path in self._pictures_of(job)))
+        pictures = list(dict.fromkeys(path for job in jobs for path in _pictures_of(job, self._drivers[self._key(job)])))
         self._pictures.update(zip(pictures, pool.map(self._picture, pictures), strict=True))
 
     def measure(self, job: Job) -> tuple[int, int, int]:
@@ -88,7 +88,7 @@ class Inputs:
         """
         driver = self._drivers[self._key(job)]
         sizes = []
-        for seen in (driver, *(self._pictures[path] for path in self._pictures_of(job))):
+        for seen in (driver, *(self._pictures[path] for path in _pictures_of(job, driver))):
             if isinstance(seen, DreamActorError):
                 raise seen
             sizes.append(seen.size if isinstance(seen, _Driver) else seen[1])
@@ -99,11 +99,11 @@ class Inputs:
 
     def needed_by(self, jobs: Sequence[Job]) -> Iterator[Extraction]:
         """Each input of jobs that can be used, once: pictures first."""
-        for path in dict.fromkeys(path for job in jobs for path in self._pictures_of(job)):
+        drivers = [self._drivers[self._key(job)] for job in jobs]
+        for path in dict.fromkeys(path for job, driver in zip(jobs, drivers, strict=True) for path in _pictures_of(job, driver)):
             seen = self._pictures[path]
             if not isinstance(seen, DreamActorError):
                 yield seen[0]
-        drivers: Iterable[_Driver | DreamActorError] = (self._drivers[key] for key in dict.fromkeys(map(self._key, jobs)))
         yield from dict.fromkeys(one for driver in drivers if isinstance(driver, _Driver) for one in driver.extractions)
 
     def _signals(self, job: Job) -> tuple[str, ...]:
@@ -114,11 +114,6 @@ class Inputs:
         if job.driving is not None and job.driving.startswith(MOTION_PREFIX):
             key += (job.preset.fps,)
         return (*key, job.audio, job.references, job.preset.fps) if job.kind == "lipsync" else key
-
-    def _pictures_of(self, job: Job) -> tuple[Path, ...]:
-        """The references, but for a video that is dubbed."""
-        driver = self._drivers[self._key(job)]
-        return () if isinstance(driver, _Driver) and driver.size else job.references
 
     def _driver(self, job: Job) -> _Driver | DreamActorError:
         try:
@@ -150,6 +145,11 @@ class Inputs:
             return error
         cached = all(self._cache.has(keys[name]) for name in NEEDED)
         return Extraction(path=path, kind="picture", frames=1, cached=cached), size
+
+
+def _pictures_of(job: Job, driver: _Driver | DreamActorError) -> tuple[Path, ...]:
+    """The references, but for a video that is dubbed."""
+    return () if isinstance(driver, _Driver) and driver.size else job.references
 
 
 def _speaker(job: Job) -> _Driver:

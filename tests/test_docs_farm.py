@@ -162,9 +162,10 @@ def test_slurm(run: Callable[..., str], tmp_path: Path) -> None:
     array, own = _scripts("Slurm")
     run(array)
     _all_done(tmp_path / "out")
-    told = run(own + " --json")
-    assert [event["status"] for event in map(json.loads, told.splitlines()) if event.get("status")] == []
-    _all_done(tmp_path / "out")
+    events = map(json.loads, run(own.rstrip() + " --json").splitlines())
+    ended = [event for event in events if event["event"] == "ended"]
+    assert [(event["rendered"], event["failed"]) for event in ended] == [(0, 0)] * 2
+    assert sum(event["skipped"] for event in ended) == len(JOBS)
 
 
 def test_openjd(run: Callable[..., str], tmp_path: Path) -> None:
