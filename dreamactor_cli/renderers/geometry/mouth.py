@@ -70,14 +70,11 @@ class MouthInterior:
         image: reference, (H, W, 3), RGB.
         landmarks: of the reference, (478, 3), px.
         rotation: of the reference's head, (3, 3), canonical head space to camera.
-        everywhere: the frames are not made of the reference, so that no mouth in them is the reference's own.
     """
 
-    def __init__(
-        self, image: U8, landmarks: NDArray[np.floating], rotation: NDArray[np.floating], *, everywhere: bool = False
-    ) -> None:
-        model = measure_mouth(image, np.asarray(landmarks, np.float64), np.asarray(rotation, np.float64))
-        self._model = model._replace(gaps=np.full_like(model.gaps, -1.0)) if everywhere else model
+    def __init__(self, image: U8, landmarks: NDArray[np.floating], rotation: NDArray[np.floating]) -> None:
+        self._model = measure_mouth(image, np.asarray(landmarks, np.float64), np.asarray(rotation, np.float64))
+        self._always = self._model._replace(gaps=np.full_like(self._model.gaps, -1.0))
 
     def draw(
         self,
@@ -85,6 +82,7 @@ class MouthInterior:
         landmarks: NDArray[np.floating],
         rotation: NDArray[np.floating],
         driver_patch: U8 | None = None,
+        always: bool = False,
     ) -> None:
         """Draws in place. Safe to call from several threads.
 
@@ -94,10 +92,12 @@ class MouthInterior:
             rotation: of the target's head, (3, 3).
             driver_patch: the driver's inner mouth, (h, w, 3): columns from the left to the right inner corner, rows from
                 the upper to the lower inner lip; drawn instead of the arches, in the reference's light.
+            always: draw whatever the lips do. A mouth that speaks passes the reference's opening again and again, and its
+                teeth would flicker between the drawn ones and those of the picture.
         """
         points = np.ascontiguousarray(landmarks, np.float64)
         turn = np.ascontiguousarray(rotation, np.float64)
-        _draw(frame, points, turn, self._model, _NO_PATCH if driver_patch is None else driver_patch)
+        _draw(frame, points, turn, self._always if always else self._model, _NO_PATCH if driver_patch is None else driver_patch)
 
 
 @kernel

@@ -37,7 +37,7 @@ class MouthSwap:
 
     def __init__(self, image: U8, landmarks: NDArray[np.floating], rotation: NDArray[np.floating]) -> None:
         points = np.asarray(landmarks, np.float64)
-        self._mouth = MouthInterior(image, points, rotation, everywhere=True)
+        self._mouth = MouthInterior(image, points, rotation)
         self._light = _light(image, points)
         oval = list(head_space.FACE_OVAL)
         shape = head_space.template()
@@ -96,7 +96,7 @@ class MouthSwap:
 
     def _fill(self, out: U8, landmarks: Array, rotation: Array, gain: float) -> None:
         """Draw the inside of the mouth in the frame's light, in place."""
-        self._mouth.draw(out, landmarks, rotation)
+        self._mouth.draw(out, landmarks, rotation, always=True)
         gain = float(np.clip(gain, *GAINS))
         contour = landmarks[list(head_space.INNER_LIPS), :2]
         x0, y0 = np.maximum(np.floor(contour.min(0)).astype(int) - 1, 0)

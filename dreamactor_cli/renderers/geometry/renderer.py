@@ -92,7 +92,7 @@ class Actor:
         frame = _channels(canvas)
         picture = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGBA2RGB), np.uint8)
         patch = seen.mouth[index] if seen is not None and self._driver_mouth else None
-        self._mouth.draw(picture, landmarks, pose.rotation[0], patch)
+        self._mouth.draw(picture, landmarks, pose.rotation[0], patch, always=controls.speech is not None)
         self._eyes.draw(picture, landmarks)
         return np.dstack([picture, frame[..., 3]]) if alpha else picture
 

@@ -176,3 +176,16 @@ def test_a_face_that_leaves_the_frame_is_clipped(portrait: Portrait) -> None:
         shifted = landmarks - [*corner, 0]
         mouth.draw(frame, shifted, portrait.rotation)
         assert (frame != 128).any() == (corner < lips.max(0)).all()
+
+
+def test_a_speaking_mouth_does_not_fall_back_to_the_pictures_own(reference) -> None:
+    """At the reference's own opening the layer is left out of a still face, but not of one that speaks."""
+    image = reference.images[0]
+    face, head = reference.controls.face, reference.controls.head
+    landmarks, rotation = face.landmarks[0].astype(np.float64), head.rotation[0].astype(np.float64)
+    interior = MouthInterior(image, landmarks, rotation)
+    still, speaking = image.copy(), image.copy()
+    interior.draw(still, landmarks, rotation)
+    interior.draw(speaking, landmarks, rotation, always=True)
+    np.testing.assert_array_equal(still, image)
+    assert (speaking != image).any()
