@@ -1,6 +1,6 @@
 """The life of a face that speaks: blinks, glances, and a head that moves with what is said.
 
-Statistics of 22 talking people (see ``docs/controls.md``): 26 blinks a minute in speech and 17 at rest, at log-normal
+Statistics of 22 talking people (see ``docs/lipsync.md``): 26 blinks a minute in speech and 17 at rest, at log-normal
 intervals; a head whose turns have standard deviations of 2.8 degrees of pitch, 4.4 of yaw and 2.6 of roll, two thirds of
 their power below 0.5 Hz, and which is a fifth faster in speech than in pauses; small nods where a syllable is stressed.
 """
