@@ -75,7 +75,7 @@ class Inputs:
             return name.lower()
         if not _is_there(self._base / name) and not _ADDRESS.match(name):
             known = nearest.hint(name[:80], (*BACKGROUNDS, "#rrggbb"))
-            raise Wrong(f"{name:.80} is neither a picture beside the manifest nor known; {known}")
+            raise Wrong(f"{name:.80} is neither a picture file that is there nor known; {known}")
         return str(self.file(name))
 
     def preset(self, name: str) -> str:

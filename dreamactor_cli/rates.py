@@ -22,7 +22,7 @@ FADE = 0.7  # weight that what was learnt before keeps when something new is lea
 # Cost of a unit before anything was measured, on one core of a 2.5 GHz Xeon. Seconds a frame for extraction, a picture and a
 # job's own overhead; seconds, and bytes, a million pixels for what grows with them; bytes a frame for signals.
 DEFAULTS: Mapping[str, float] = {
-    "extract clip": 0.05, "extract picture": 0.5, "extract sound": 0.01, "signals": 12e3,
+    "extract clip": 0.05, "extract picture": 0.5, "extract sound": 0.01, "signals": 14e3,
     "render": 0.12, "job": 0.1, "output": 40e3,
 }  # fmt: skip
 

@@ -194,6 +194,11 @@ def test_rates_that_cannot_be_kept_are_let_go(make: Make, tmp_path: Path) -> Non
     assert _plan([make("a")], cache).seconds > 0
 
 
+def test_a_part_without_a_job_is_a_plan_too(cache: Cache) -> None:
+    plan = _plan([], cache)
+    assert (plan.jobs, plan.extractions, plan.seconds, plan.bytes) == ((), (), 0, 0)
+
+
 def test_a_plan_can_be_written_down(make: Make, cache: Cache) -> None:
     [planned] = _plan([make("a")], cache).jobs
     assert json.loads(json.dumps(planned.description))["seed"] == 0
