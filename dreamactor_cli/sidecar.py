@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from dreamactor_cli.resources import PACKAGE
 FORMAT = 1
 SPEECH_WEIGHTS = PACKAGE / "weights" / "speech" / "model.safetensors"
 _PARAMETERS = tuple(field.name for field in fields(Preset) if field.name not in ("name", "background"))
+_parameters = attrgetter(*_PARAMETERS)
+_encode = json.JSONEncoder(sort_keys=True).encode
 
 
 def sidecar_path(output: Path) -> Path:
@@ -29,7 +32,7 @@ def sidecar_path(output: Path) -> Path:
 
 def describe(job: Job, spec: RendererSpec) -> dict[str, Any]:
     """Everything that the output's bytes depend on: inputs by hash, parameters, seed, versions."""
-    preset = {name: getattr(job.preset, name) for name in _PARAMETERS}
+    preset = dict(zip(_PARAMETERS, _parameters(job.preset), strict=True))
     background = _background_file(job)
     signed = {"credentials": sha256_file(job.credentials)} if job.credentials else {}
     return {
@@ -72,7 +75,7 @@ def _background_file(job: Job) -> Path | None:
 
 def fingerprint(description: Mapping[str, Any]) -> str:
     """Hash of a description, 64 hex digits."""
-    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_encode(description).encode()).hexdigest()
 
 
 def source_type(description: Mapping[str, Any]) -> str:
