@@ -282,18 +282,25 @@ class _Run:
 
 
 def in_order(planned: Iterable[PlannedJob]) -> list[PlannedJob]:
-    """Jobs as they are best done: by renderer, longest first; those that share a picture stand together."""
+    """Jobs as they are best done: by renderer, then by picture, the longest first, as pictures and within each."""
     listed = list(planned)
     work = {one.job.id: one.frames * max(one.width * one.height, 1) for one in listed}
-    whole: dict[str, int] = {}
+    renderers: dict[str, int] = {}
+    longest: dict[tuple[str, ...], int] = {}
     for one in listed:
-        whole[one.job.preset.renderer] = whole.get(one.job.preset.renderer, 0) + work[one.job.id]
-    return sorted(
-        listed,
-        key=lambda one: (
-            -whole[one.job.preset.renderer], one.job.preset.renderer, -work[one.job.id], one.job.references, one.job.id
-        ),
-    )  # fmt: skip
+        group = _group(one.job)
+        renderers[group[0]] = renderers.get(group[0], 0) + work[one.job.id]
+        longest[group] = max(longest.get(group, 0), work[one.job.id])
+
+    def order(one: PlannedJob) -> tuple[object, ...]:
+        group = _group(one.job)
+        return -renderers[group[0]], group[0], -longest[group], group, -work[one.job.id], one.job.id
+
+    return sorted(listed, key=order)
+
+
+def _group(job: Job) -> tuple[str, ...]:
+    return Task(id=job.id, work=job, cache=Path()).group
 
 
 def _measurement(extraction: Extraction) -> Measurement:

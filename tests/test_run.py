@@ -175,14 +175,15 @@ def test_max_failures_ends_a_run(job: Callable[..., Job], go: Callable[..., RunS
     assert go(jobs, max_failures=1).left == 4
 
 
-def test_jobs_of_one_renderer_stand_together_longest_first(job: Callable[..., Job]) -> None:
+def test_jobs_of_a_renderer_and_of_a_picture_stand_together_longest_first(job: Callable[..., Job]) -> None:
     from dreamactor_cli.plan import PlannedJob
 
-    rows = [("a", "x", 10), ("b", "y", 500), ("c", "x", 300), ("d", "y", 20), ("e", "x", 300)]
+    rows = [("a", "x", 1, 10), ("b", "y", 1, 500), ("c", "x", 2, 300), ("d", "y", 1, 20), ("e", "x", 1, 290), ("f", "x", 2, 5)]
     planned = [
-        PlannedJob(job=job(name, renderer=renderer), frames=frames, width=64, height=64) for name, renderer, frames in rows
+        PlannedJob(job=job(name, renderer=renderer, references=(Path(f"{picture}.png"),)), frames=frames, width=64, height=64)
+        for name, renderer, picture, frames in rows
     ]
-    assert [one.job.id for one in in_order(planned)] == ["c", "e", "a", "b", "d"]
+    assert [one.job.id for one in in_order(planned)] == ["c", "f", "e", "a", "b", "d"]
 
 
 def test_half_a_line_is_not_read_and_not_kept(job: Callable[..., Job], go: Callable[..., RunSummary], folder: Path) -> None:

@@ -6,7 +6,8 @@ cluster that cannot be reached.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -56,9 +57,11 @@ class Task:
     gate: Gate = "off"
 
     @property
-    def renderer(self) -> str:
-        """What a worker must have loaded; empty for a measurement."""
-        return self.work.preset.renderer if isinstance(self.work, Job) else ""
+    def group(self) -> tuple[str, ...]:
+        """What a worker must have made ready: the renderer, and the reference at its size; empty for a measurement."""
+        if not isinstance(self.work, Job):
+            return ()
+        return (self.work.preset.renderer, self.work.preset.size, *map(str, self.work.references))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +94,8 @@ class Executor(Protocol):
     def run(self, tasks: Sequence[Task], on_event: OnEvent) -> Iterator[RenderResult]:
         """Results as they are ready, one a task.
 
-        The order of the tasks is kept as far as no worker must load another renderer for it. `Started` is told before a
-        worker begins. When the iterator is closed early, what runs is dropped and leaves nothing half-written.
+        The order of the tasks is kept as far as no worker must make another renderer or reference ready for it. `Started` is
+        told before a worker begins. When the iterator is closed early, what runs is dropped and leaves nothing half-written.
         """
 
     def close(self) -> None:
@@ -100,17 +103,31 @@ class Executor(Protocol):
 
 
 class Waiting:
-    """Tasks that wait for a worker, in order."""
+    """Tasks that wait for a worker: in order, but those of one group go to one worker as long as there are other groups."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
-        self._tasks = list(tasks)[::-1]
+        self._groups: dict[tuple[str, ...], deque[Task]] = {}
+        for task in tasks:
+            self._groups.setdefault(task.group, deque()).append(task)
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return sum(map(len, self._groups.values()))
 
-    def take(self, loaded: str) -> Task:
-        """The next task for a worker that has loaded a renderer: one that needs it, if there is any."""
-        for index in range(len(self._tasks) - 1, -1, -1):
-            if self._tasks[index].renderer in ("", loaded):
-                return self._tasks.pop(index)
-        return self._tasks.pop()
+    def take(self, own: tuple[str, ...], others: Collection[tuple[str, ...]] = ()) -> Task:
+        """The next task for a worker.
+
+        Args:
+            own: group of its last task; empty if it has done none.
+            others: groups of what the other workers do.
+        """
+        group = own if own in self._groups else self._best(own, others)
+        task = self._groups[group].popleft()
+        if not self._groups[group]:
+            del self._groups[group]
+        return task
+
+    def _best(self, own: tuple[str, ...], others: Collection[tuple[str, ...]]) -> tuple[str, ...]:
+        """Of the worker's renderer, if there is one; that nobody is at, if there is one; and then the first, or the largest."""
+        kept = [group for group in self._groups if group[:1] == own[:1]] or list(self._groups)
+        free = [group for group in kept if group not in others]
+        return free[0] if free else max(kept, key=lambda group: sum(task.frames for task in self._groups[group]))

@@ -25,10 +25,11 @@ class InProcess:
 
     def run(self, tasks: Sequence[Task], on_event: OnEvent) -> Iterator[RenderResult]:
         """See `base.Executor`."""
-        waiting, loaded = Waiting(tasks), ""
+        waiting = Waiting(tasks)
+        group: tuple[str, ...] = ()
         while waiting:
-            task = waiting.take(loaded)
-            loaded = task.renderer or loaded
+            task = waiting.take(group)
+            group = task.group
             on_event(Started(task=task, worker=self._worker.name))
 
             def tell(stage: str, done: int, total: int, task: Task = task) -> None:

@@ -52,7 +52,7 @@ class Pool:
             while waiting or any(slot.task for slot in self._slots):
                 for slot in self._slots:
                     if slot.task is None and waiting:
-                        task = waiting.take(slot.loaded)
+                        task = waiting.take(slot.group, {other.group for other in self._slots if other.task is not None})
                         on_event(Started(task=task, worker=slot.name))
                         slot.start(task, share, self._wake)
                 self._listen(on_event)
@@ -93,7 +93,8 @@ class _Slot:
     """One worker: a pebble pool of one process, and what it works on."""
 
     def __init__(self, name: str, device: str, environment: dict[str, str], timeout: float | None, log: Path) -> None:
-        self.name, self.loaded = name, ""
+        self.name = name
+        self.group: tuple[str, ...] = ()
         self.task: Task | None = None
         self.reader: Any = None
         self._device, self._environment, self._timeout, self._log = device, environment, timeout, log
@@ -106,7 +107,7 @@ class _Slot:
 
     def start(self, task: Task, share: int, wake: Callable[[], None]) -> None:
         """Give a task to the worker, which is started if it is not there."""
-        self.task, self.loaded, self._gone, self._started = task, task.renderer or self.loaded, 0.0, time.time()
+        self.task, self.group, self._gone, self._started = task, task.group, 0.0, time.time()
         self._future = self._schedule(task, share)
         self._future.add_done_callback(lambda _: wake())
 
@@ -148,7 +149,7 @@ class _Slot:
         """End the worker and what it works on; the next task gets a new one."""
         pool, self._pool, self._pid = self._pool, None, 0
         self.task = self._future = None
-        self.loaded = ""
+        self.group = ()
         if pool is None:
             return
         pool.stop()
@@ -172,7 +173,7 @@ class _Slot:
             return self._pool.schedule(perform, args=(task, share), timeout=self._timeout)
         except RuntimeError:  # the worker died while it had nothing to do
             self.drop()
-            self.task, self.loaded = task, task.renderer
+            self.task, self.group = task, task.group
             self._open()
             return self._pool.schedule(perform, args=(task, share), timeout=self._timeout)
 

@@ -54,7 +54,7 @@ class RayCluster:
                 self._man(min(self.workers, len(waiting) + sum(seat.task is not None for seat in self._seats)))
                 for seat in self._seats:
                     if waiting and seat.is_free():
-                        task = waiting.take(seat.loaded)
+                        task = waiting.take(seat.group, {other.group for other in self._seats if other.task is not None})
                         on_event(Started(task=task, worker=seat.name))
                         seat.start(task, self._cores)
                 if any(seat.name for seat in self._seats):
@@ -110,7 +110,8 @@ class _Seat:
 
     def __init__(self, ray: Any, actor: Any) -> None:
         self.task: Task | None = None
-        self.name = self.loaded = ""
+        self.name = ""
+        self.group: tuple[str, ...] = ()
         self.began = self.started = 0.0
         self._ray, self._actor = ray, actor
         self._hello: Any = actor.name.remote()
@@ -127,7 +128,7 @@ class _Seat:
 
     def start(self, task: Task, cores: int) -> None:
         """Give the actor a task."""
-        self.task, self.loaded = task, task.renderer or self.loaded
+        self.task, self.group = task, task.group
         self.began, self.started = time.monotonic(), time.time()
         self._ref, self._asked = self._actor.do.remote(_absolute(task), cores), None
 

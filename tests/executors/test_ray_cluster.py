@@ -118,6 +118,6 @@ def test_what_a_cluster_cannot_do_is_said() -> None:
     with pytest.raises(UsageError, match="names devices of this machine"):
         RayCluster(Settings(devices=("0",)))
     began = time.monotonic()
-    with pytest.raises(MissingRequirement, match="no Ray cluster at 127.0.0.1:1: .*refused"):
+    with pytest.raises(MissingRequirement, match=r"no Ray cluster at 127\.0\.0\.1:1: .*refused"):
         RayCluster(Settings(address="127.0.0.1:1"))
     assert time.monotonic() - began < 30
