@@ -9,6 +9,7 @@ import os
 import sys
 import types
 from importlib import import_module
+from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,15 +26,20 @@ _INSTALL = "run `make` or install requirements.lock"
 
 
 class _Bare(types.ModuleType):
-    """A package whose ``__init__`` is not run: what is in it is imported when it is asked for."""
+    """A package whose ``__init__`` is not run: what is in it is imported when it is asked for.
+
+    Somebody else in this process may ask for what only its ``__init__`` makes, like ``mediapipe.solutions``: then it is run.
+    """
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         try:
             return import_module(f"{self.__name__}.{name}")
-        except ModuleNotFoundError as error:
-            raise AttributeError(name) from error
+        except ModuleNotFoundError:
+            self.__class__ = types.ModuleType  # type: ignore[assignment]  # a package like any other from now on
+            SourceFileLoader(self.__name__, str(Path(self.__path__[0], "__init__.py"))).exec_module(self)
+            return getattr(self, name)
 
 
 def _solution(module: str) -> Any:

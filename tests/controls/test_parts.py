@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -125,3 +127,16 @@ def test_mouth_box_runs_from_corner_to_corner_and_lip_to_lip(face_controls: Cont
     assert np.abs(places[:, -1] - landmarks[308, :2]).max() < 1e-3
     assert np.linalg.norm(places[0] - landmarks[13, :2], axis=1).min() < 1.0
     assert np.linalg.norm(places[-1] - landmarks[14, :2], axis=1).min() < 1.0
+
+
+def test_mediapipe_stays_whole_for_others_in_the_process() -> None:
+    """What is left out to start fast is there for whoever asks for it."""
+    script = (
+        "import numpy as np; from dreamactor_cli.controls.graphs import FaceMesh;"
+        "assert FaceMesh()(np.zeros((64, 64, 3), np.uint8)) == [];"
+        "import mediapipe;"
+        "mesh = mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=True);"
+        "assert mesh.process(np.zeros((64, 64, 3), np.uint8)).multi_face_landmarks is None; assert mediapipe.Image"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
