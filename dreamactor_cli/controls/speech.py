@@ -1,7 +1,7 @@
 """The speech signal: what the mouth does, heard in the sound of a file.
 
-The sound is decoded twice: once for its level and colour, then block by block through the network, so that memory does not
-grow with its length, and no answer depends on the blocks.
+The sound is gone through twice: once for its level and colour, then block by block through the network, so that memory does
+not grow with its length, and no answer depends on the blocks.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
+from dreamactor_cli.atomic import write_errors
 from dreamactor_cli.cache import Cache
 from dreamactor_cli.contracts import F32, SPEECH_CHANNELS, Speech
 from dreamactor_cli.controls.speech_check import Hearing, Listener
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 VERSION = "1"
 MEL = "mel"  # the encoder that needs no weights from elsewhere
 WHISPER = "whisper:"
+NUM_MELS = 64
+_BLOCK = 8 * SAMPLE_RATE  # numbers that are heard at a time: 8 s of samples, 20 s of log-mel
+_ELSEWHERE = "name another place for the cache with --cache-dir"
 _KEPT = 4096  # frames that are gathered before they are written
 _CLOSURE = SPEECH_CHANNELS.index("closure")
 _SILENCE, _LIPS = 0, 1  # visemes: nothing is said; p, b or m
@@ -41,11 +47,30 @@ class Encoder(Protocol):
 
     rate: Fraction  # of the motion frames, Hz
 
-    def push(self, samples: F32) -> tuple[F32, F32]:
-        """Articulation (n, 9) and probabilities of visemes (n, 17) that are certain with these samples."""
+    def push(self, sound: F32) -> tuple[F32, F32]:
+        """Articulation (n, 9) and probabilities of visemes (n, 17) that are certain with the sound so far.
+
+        Args:
+            sound: the next samples (N,), or the next log-mel frames (N, 64), as the `Ear` has it.
+        """
 
     def finish(self) -> tuple[F32, F32]:
         """The rest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ear:
+    """An encoder that is ready to be opened.
+
+    Attributes:
+        opened: makes it, from the statistics of the clip.
+        weights: their hash.
+        mel: it listens to log-mel frames, else to samples.
+    """
+
+    opened: Callable[[Statistics], Encoder]
+    weights: str
+    mel: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +115,12 @@ def hear(
         MissingRequirement: the encoder's weights are not there.
         UsageError: the window is empty.
     """
-    open_encoder, weights = _encoder(encoder)
+    ear = _ear(encoder)
     sha256 = sha256_file(path)
     key, facts_key = (
         cache.signal_key(
             input_sha256=sha256, window=f"{start}+{'end' if duration is None else duration}", fps=fps, extractor=name,
-            version=VERSION, parameters={"encoder": encoder.partition(":")[0]}, weights_sha256=weights,
+            version=VERSION, parameters={"encoder": encoder.partition(":")[0]}, weights_sha256=ear.weights,
         )
         for name in ("speech", "heard")
     )  # fmt: skip
@@ -103,8 +128,9 @@ def hear(
     hits = 1
     if signal is None or facts is None:
         run = _Run(path, fps, start, duration, on_progress or (lambda done, total: None))
-        with cache.scratch() as scratch:
-            parts, found = run.hear(open_encoder, scratch)
+        # How a library spreads a sum over threads must not show in the result, and one thread is quick enough.
+        with cache.scratch() as scratch, threadpool_limits(1):
+            parts, found = run.hear(ear, scratch)
             metadata = stream_metadata(fps=fps, width=1, height=1, source_sha256=sha256, extractor_versions={"speech": VERSION})
             signal = cache.put(key, lambda to: write_signal(to, "speech", parts, metadata))
             facts = cache.put(facts_key, lambda to: _write_facts(to, found))
@@ -129,35 +155,42 @@ class _Run:
     duration: Fraction | None
     on_progress: Callable[[int, int], None]
 
-    def hear(self, open_encoder: Callable[[Statistics], Encoder], scratch: Path) -> tuple[list[Path], dict[str, Any]]:
+    def hear(self, ear: Ear, scratch: Path) -> tuple[list[Path], dict[str, Any]]:
         """Files with parts of the signal, and what is known beside."""
-        statistics, hearing, seconds, damaged = self._survey()
+        sound = scratch / "sound.f32"
+        with write_errors(sound, _ELSEWHERE):
+            statistics, hearing, seconds, damaged = self._survey(sound, ear.mel)
         total = max(1, round(seconds * self.fps))
         self.on_progress(0, total)
-        parts = list(self._parts(open_encoder(statistics), hearing.audible, total, scratch))
+        rows = _rows(ear.opened(statistics), sound, ear.mel, self.fps, total)
+        parts = list(self._parts(rows, scratch, hearing.audible, total))
         return parts, {"seconds": str(seconds), "hearing": asdict(hearing), "damaged": damaged}
 
-    def _survey(self) -> tuple[Statistics, Hearing, Fraction, int]:
-        """The first pass: level and colour, what kind of sound it is, its length, and how many packets are damaged."""
+    def _survey(self, sound: Path, keep_mel: bool) -> tuple[Statistics, Hearing, Fraction, int]:
+        """The first pass: level and colour, what kind of sound it is, its length, and how many packets are damaged.
+
+        What the encoder listens to waits in a file (92 MB an hour of log-mel, 230 MB of samples) for the second.
+        """
         from dreamactor_cli.models.speech_features import MelStream, Statistics
 
         statistics, listener, mel = Statistics(), Listener(), MelStream()
         reader = read_sound(self.path, self.start, self.duration)
-        for block in reader:
-            listener.add_samples(block)
-            frames = mel.push(block)
-            listener.add_mel(frames)
-            statistics.add(frames)
-        frames = mel.finish()
-        listener.add_mel(frames)
-        statistics.add(frames)
+        with sound.open("wb") as file:
+            for block in chain(reader, (None,)):
+                frames = mel.finish() if block is None else mel.push(block)
+                listener.add_mel(frames)
+                statistics.add(frames)
+                if block is not None:
+                    listener.add_samples(block)
+                if keep_mel or block is not None:
+                    file.write(np.ascontiguousarray(frames if keep_mel else block).data)
         return statistics, listener.hearing(), Fraction(reader.samples, SAMPLE_RATE), reader.damaged
 
-    def _parts(self, encoder: Encoder, audible: bool, total: int, scratch: Path) -> Iterator[Path]:
+    def _parts(self, blocks: Iterator[F32], scratch: Path, audible: bool, total: int) -> Iterator[Path]:
         """The signal at the pictures' rate, in files of at least `_KEPT` frames."""
         held: list[F32] = []
         done = 0
-        for rows in self._rows(encoder, Resampler(encoder.rate, self.fps, total)):
+        for rows in blocks:
             held.append(rows)
             done += len(rows)
             self.on_progress(done, total)
@@ -170,12 +203,15 @@ class _Run:
                 held = []
                 yield part
 
-    def _rows(self, encoder: Encoder, resampler: Resampler) -> Iterator[F32]:
-        """Articulation and activity, (n, 10), at the pictures' rate."""
-        for block in read_sound(self.path, self.start, self.duration):
-            yield from resampler.push(_columns(*encoder.push(block)))
-        yield from resampler.push(_columns(*encoder.finish()))
-        yield from resampler.finish()
+
+def _rows(encoder: Encoder, sound: Path, mel: bool, fps: Fraction, total: int) -> Iterator[F32]:
+    """Articulation and activity, (n, 10), at the pictures' rate."""
+    resampler = Resampler(encoder.rate, fps, total)
+    with sound.open("rb") as file:
+        while len(block := np.fromfile(file, np.float32, _BLOCK)):
+            yield from resampler.push(_columns(*encoder.push(block.reshape(-1, NUM_MELS) if mel else block)))
+    yield from resampler.push(_columns(*encoder.finish()))
+    yield from resampler.finish()
 
 
 def _columns(articulation: F32, visemes: F32) -> F32:
@@ -192,25 +228,18 @@ class MelEncoder:
     rate = Fraction(50)
 
     def __init__(self, statistics: Statistics, motion: MotionStream) -> None:
-        from dreamactor_cli.models import speech_features
+        from dreamactor_cli.models.speech_features import normalise
 
-        self._features = speech_features
-        self._statistics, self._motion = statistics, motion
-        self._mel = speech_features.MelStream()
+        self._normalise, self._statistics, self._motion = normalise, statistics, motion
+        self.finish = motion.finish
 
-    def push(self, samples: F32) -> tuple[F32, F32]:
-        """See `Encoder`."""
-        return self._motion.push(self._features.normalise(self._mel.push(samples), self._statistics))
-
-    def finish(self) -> tuple[F32, F32]:
-        """See `Encoder`."""
-        last = self._motion.push(self._features.normalise(self._mel.finish(), self._statistics))
-        rest = self._motion.finish()
-        return np.concatenate([last[0], rest[0]]), np.concatenate([last[1], rest[1]])
+    def push(self, sound: F32) -> tuple[F32, F32]:
+        """See `Encoder`; log-mel frames (N, 64)."""
+        return self._motion.push(self._normalise(sound, self._statistics))
 
 
-def _encoder(name: str) -> tuple[Callable[[Statistics], Encoder], str]:
-    """What hears, and the hash of its weights.
+def _ear(name: str) -> Ear:
+    """What hears.
 
     Raises:
         MissingRequirement: weights are not there.
@@ -220,7 +249,7 @@ def _encoder(name: str) -> tuple[Callable[[Statistics], Encoder], str]:
     if name == MEL:
         model = speech_weights.load()
         weights = sha256_file(speech_weights.SHIPPED / "model.safetensors")
-        return (lambda statistics: MelEncoder(statistics, speech_motion.MotionStream(model))), weights
+        return Ear(opened=lambda found: MelEncoder(found, speech_motion.MotionStream(model)), weights=weights, mel=True)
     given = name.removeprefix(WHISPER)
     folder = Path(given) if Path(given).is_dir() else speech_weights.whisper_folder(given)
     from dreamactor_cli.models.whisper_encoder import find_checkpoint
@@ -231,9 +260,9 @@ def _encoder(name: str) -> tuple[Callable[[Statistics], Encoder], str]:
     if not folder.is_dir():
         what = f"there is no head for the speech encoder {name}: Whisper hears, but knows no lips"
         raise MissingRequirement(what, f"train one with: dreamactor train speech --encoder {name}, or leave --speech-encoder out")
-    ear, head = speech_weights.load_whisper(folder)
-    weights = sha256_file(folder / "model.safetensors") + ear.sha256
-    return (lambda statistics: _WhisperEncoder(WhisperHearing(ear, head))), weights
+    whisper, head = speech_weights.load_whisper(folder)
+    weights = sha256_file(folder / "model.safetensors") + whisper.sha256
+    return Ear(opened=lambda _: _WhisperEncoder(WhisperHearing(whisper, head)), weights=weights, mel=False)
 
 
 class _WhisperEncoder:

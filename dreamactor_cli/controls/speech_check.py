@@ -12,6 +12,7 @@ import numpy as np
 
 from dreamactor_cli.contracts import F32
 
+FRAME = 160  # samples whose level is taken
 WINDOW = 128  # mel frames of 10 ms
 HOP = 64
 DB = 10 / np.log(10)  # decibels of a unit of log mel power
@@ -75,8 +76,9 @@ class Listener:
 
     def add_samples(self, samples: F32) -> None:
         """Take in samples, -1..1, at 16 kHz."""
-        frames = np.array_split(samples, max(1, len(samples) // 160))
-        power = np.array([np.square(frame, dtype=np.float64).mean() for frame in frames])
+        whole = len(samples) // FRAME * FRAME
+        frames = samples[:whole].reshape(-1, FRAME) if whole else samples.reshape(1, -1)
+        power = np.square(frames).mean(1, dtype=np.float64)
         below = np.clip(-100 * np.log10(np.maximum(power, 1e-12)), 0, len(self._levels) - 1)
         self._levels += np.bincount(below.astype(int), minlength=len(self._levels))
 

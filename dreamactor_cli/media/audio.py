@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE = 16000  # Hz; what speech is analysed at
 BLOCK = 4 * SAMPLE_RATE  # samples of a block
-JUMP = Fraction(1, 25)  # s: time stamps that are off by more mean a gap or an overlap, and not rounding
-PADDING = Fraction(6, 100)  # s: what encoders put behind the end that a container tells; more, and the container is wrong
+JUMP = SAMPLE_RATE // 25  # samples: time stamps that are off by more mean a gap or an overlap, and not rounding
+PADDING = (
+    SAMPLE_RATE * 6 // 100
+)  # samples: what encoders put behind the end that a container tells; more, and the container is wrong
 LONGEST = 24 * 3600  # s
 
 
@@ -63,14 +65,14 @@ class SoundReader(Iterator[F32]):
         self.damaged = 0
         self._path = path
         sound = sound_of(path)
-        self._zero = sound.zero
+        self._begin = round(sound.zero * SAMPLE_RATE)
         self._end = None if sound.end is None else round((sound.end - sound.zero) * SAMPLE_RATE)
         self._first = round(start * SAMPLE_RATE)
         self._stop = None if duration is None else self._first + max(round(duration * SAMPLE_RATE), 1)
         self._blocks = self._reblocked()
 
     def __next__(self) -> F32:
-        block = next(self._blocks)
+        block = np.nan_to_num(next(self._blocks), copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
         self.samples += len(block)
         return block
 
@@ -119,7 +121,7 @@ class SoundReader(Iterator[F32]):
                 behind.append(piece[room:])
             if room:
                 yield piece[:room]
-            if sum(map(len, behind)) > PADDING * SAMPLE_RATE:
+            if sum(map(len, behind)) > PADDING:
                 yield from behind
                 behind, self._end = [], None
 
@@ -132,7 +134,7 @@ class SoundReader(Iterator[F32]):
             convert = _Converter()
             for frame in self._decoded(container, stream):
                 at = self._place(frame)
-                if at is not None and abs(at - position + early - convert.inside) > JUMP * SAMPLE_RATE:
+                if at is not None and abs(at - position + early - convert.inside) > JUMP:
                     for piece in convert.flush():
                         position += len(piece)
                         yield piece
@@ -152,7 +154,8 @@ class SoundReader(Iterator[F32]):
         """Number of the sample that a frame begins with, by its time stamp."""
         if frame.pts is None or frame.time_base is None:
             return None
-        return round((frame.pts * frame.time_base - self._zero) * SAMPLE_RATE)
+        base = frame.time_base
+        return frame.pts * base.numerator * SAMPLE_RATE // base.denominator - self._begin
 
     def _decoded(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
         import av
@@ -182,8 +185,8 @@ class _Converter:
         self.inside = 0
         self._form: tuple[object, ...] = ()
         self._resampler: object = None
-        self._put = Fraction(0)
-        self._got = 0
+        self._put = self._got = 0  # samples, at their own rate and at ours
+        self._rate = 1
 
     def __call__(self, frame: AudioFrame) -> list[F32]:
         import av
@@ -194,7 +197,7 @@ class _Converter:
             out = self.flush()
             self._resampler, self._form = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE), form
         frame.pts = None
-        self._put += Fraction(frame.samples * SAMPLE_RATE, frame.rate)
+        self._put, self._rate = self._put + frame.samples, frame.rate
         return out + self._pull(frame)
 
     def flush(self) -> list[F32]:
@@ -203,14 +206,13 @@ class _Converter:
             return []
         out = self._pull(None)
         self._resampler, self._form = None, ()
-        self.inside, self._put, self._got = 0, Fraction(0), 0
+        self.inside = self._put = self._got = 0
         return out
 
     def _pull(self, frame: AudioFrame | None) -> list[F32]:
         pieces = [np.ascontiguousarray(done.to_ndarray()[0], np.float32) for done in self._resampler.resample(frame)]  # type: ignore[attr-defined]
-        pieces = [np.nan_to_num(piece, nan=0.0, posinf=1.0, neginf=-1.0) for piece in pieces]
         self._got += sum(map(len, pieces))
-        self.inside = round(self._put) - self._got
+        self.inside = self._put * SAMPLE_RATE // self._rate - self._got
         return pieces
 
 
