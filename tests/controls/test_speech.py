@@ -151,3 +151,28 @@ def test_memory_does_not_grow_with_the_sound(tmp_path) -> None:
         )  # fmt: skip
         peaks.append(int(done.stdout) / 1024)
     assert peaks[1] < peaks[0] + 15
+
+
+def test_whisper_listens_where_a_head_was_trained_for_it(sound, cache, tmp_path, monkeypatch) -> None:
+    """A tiny random checkpoint in Whisper's own format, and a random head: the same signal, kept apart from the other."""
+    import torch
+    from whisper.model import ModelDimensions, Whisper
+
+    from dreamactor_cli.models.whisper_encoder import WhisperEncoder
+    from dreamactor_cli.models.whisper_motion import WhisperMotion
+
+    torch.manual_seed(0)
+    dims = ModelDimensions(80, 100, 16, 2, 2, 32, 8, 16, 2, 1)
+    checkpoint, folder = tmp_path / "small.pt", tmp_path / "head"
+    torch.save({"dims": vars(dims), "model_state_dict": Whisper(dims).state_dict()}, checkpoint)
+    about = {"encoder": f"whisper:{checkpoint}", "checkpoint_sha256": WhisperEncoder(checkpoint).sha256}
+    speech_weights.store(WhisperMotion(2, 16, channels=8), folder, about)
+    heard = hear(sound, fps=Fraction(25), cache=cache, encoder=f"whisper:{folder}")
+    plain = hear(sound, fps=Fraction(25), cache=cache)
+    assert heard.stream.num_frames == plain.stream.num_frames == 275
+    assert (heard.cache_hits, plain.cache_hits) == (0, 0)
+    assert not np.allclose(heard.stream.window(0, 275).speech.articulation, plain.stream.window(0, 275).speech.articulation)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with pytest.raises(MissingRequirement, match="dreamactor train speech --encoder whisper"):
+        hear(sound, fps=Fraction(25), cache=cache, encoder=f"whisper:{checkpoint}")
