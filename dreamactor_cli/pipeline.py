@@ -111,8 +111,9 @@ def already_there(job: Job, wanted: str) -> RenderResult | None:
         raise UsageError(f"{job.output} is an input of this job", "choose another name with -o")
     if job.overwrite:
         return None
-    if sidecar.is_done(job.output, wanted):
-        return RenderResult(id=job.id, status="skipped", output=job.output, sha256=sidecar.output_sha256(job.output))
+    sha256 = sidecar.done_sha256(job.output, wanted)
+    if sha256:
+        return RenderResult(id=job.id, status="skipped", output=job.output, sha256=sha256)
     raise UsageError(f"{job.output} is already there", "choose another name with -o, or allow it with --overwrite")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import fields
 from operator import attrgetter
@@ -19,6 +20,7 @@ from dreamactor_cli.media import sha256_file
 from dreamactor_cli.resources import PACKAGE
 
 FORMAT = 1
+_TICK = 20_000_000  # ns, twice the coarsest clock of a file system's time stamps
 SPEECH_WEIGHTS = PACKAGE / "weights" / "speech" / "model.safetensors"
 _PARAMETERS = tuple(field.name for field in fields(Preset) if field.name not in ("name", "background"))
 _parameters = attrgetter(*_PARAMETERS)
@@ -115,14 +117,22 @@ def sequence_files(output: Path) -> list[Path]:
     return sorted(p for p in output.parent.glob("*.png") if p.name.startswith(prefix))
 
 
-def is_done(output: Path, wanted: str) -> bool:
-    """Whether the output is there, unchanged, with this fingerprint."""
+def done_sha256(output: Path, wanted: str) -> str:
+    """Hash of the output if it is there, unchanged, with this fingerprint; else empty.
+
+    Its bytes are read, unless the file has the size and the time that it had when it was hashed: going on with ten thousand
+    large outputs should not read them all. (`verify` reads them.)
+    """
     try:
         record = json.loads(sidecar_path(output).read_text("utf-8"))
-        same = record["fingerprint"] == wanted and record["format"] == FORMAT
-        return bool(same and record["output_sha256"] == output_sha256(output))
+        if record["fingerprint"] != wanted or record["format"] != FORMAT:
+            return ""
+        sha256: str = record["output_sha256"]
+        settled = record.get("output_stat")
+        unchanged = settled is not None and settled == _stat(output)
+        return sha256 if unchanged or sha256 == output_sha256(output) else ""
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return ""
 
 
 def is_whole(output: Path) -> bool:
@@ -134,6 +144,14 @@ def is_whole(output: Path) -> bool:
     return bool(whole and whole == output_sha256(output))
 
 
+def _stat(output: Path) -> list[int] | None:
+    """Size and time of a file; None of a sequence, and of a file that may change once more within the clock's tick."""
+    if not output.is_file():
+        return None
+    status = output.stat()
+    return [status.st_size, status.st_mtime_ns] if time.time_ns() - status.st_mtime_ns > _TICK else None
+
+
 def write_sidecar(job: Job, description: Mapping[str, Any], result: RenderResult) -> None:
     """Write the file; it appears when it is complete."""
     record = {
@@ -143,6 +161,7 @@ def write_sidecar(job: Job, description: Mapping[str, Any], result: RenderResult
         "fingerprint": fingerprint(description),
         "output": job.output.name,
         "output_sha256": result.sha256,
+        "output_stat": _stat(job.output),
         "frames": result.frames,
         "inputs": {"references": [p.name for p in job.references], "driving": Path(job.driving or "").name, **_sound(job)},
         "made_from": dict(description),

@@ -74,7 +74,7 @@ def test_a_plan_and_what_becomes_of_it(make: Make, cache: Cache, face_clip: Face
     assert [planned.frames for planned in before.jobs] == [result.frames for result in results]
     assert [(one.width, one.height) for one in before.jobs] == [(160, 200), (96, 128), (160, 200), (160, 200)]
     for planned, job in zip(before.jobs, jobs, strict=True):
-        assert sidecar.is_done(job.output, planned.fingerprint)
+        assert sidecar.done_sha256(job.output, planned.fingerprint)
 
     after = _plan(jobs, cache)
     assert [planned.state for planned in after.jobs] == ["done"] * 4

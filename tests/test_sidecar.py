@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -90,25 +91,42 @@ def _write(job: Job, **changes: Any) -> None:
 
 
 def test_an_output_is_known_again_until_it_changes(job: Job) -> None:
-    assert not sidecar.is_done(job.output, _print(job))
+    assert not sidecar.done_sha256(job.output, _print(job))
     job.output.write_bytes(b"video")
     _write(job, warnings=("odd",), seconds={"render": 1.23456})
-    assert sidecar.is_done(job.output, _print(job))
-    assert not sidecar.is_done(job.output, _print(replace(job, seed=1)))
+    assert sidecar.done_sha256(job.output, _print(job))
+    assert not sidecar.done_sha256(job.output, _print(replace(job, seed=1)))
     record = json.loads(sidecar.sidecar_path(job.output).read_text("utf-8"))
     assert (record["output"], record["frames"], record["warnings"]) == ("out.mp4", 3, ["odd"])
     assert record["seconds"] == {"render": 1.235}
     job.output.write_bytes(b"video!")
-    assert not sidecar.is_done(job.output, _print(job))
+    assert not sidecar.done_sha256(job.output, _print(job))
     job.output.unlink()
-    assert not sidecar.is_done(job.output, _print(job))
+    assert not sidecar.done_sha256(job.output, _print(job))
+
+
+def test_the_bytes_are_read_unless_size_and_time_are_as_they_were(job: Job) -> None:
+    job.output.write_bytes(b"video")
+    _write(job)
+    assert json.loads(sidecar.sidecar_path(job.output).read_text("utf-8"))["output_stat"] is None  # it may change within a tick
+    job.output.write_bytes(b"other")
+    assert not sidecar.done_sha256(job.output, _print(job))
+
+    os.utime(job.output, ns=(0, 1_000_000_000))
+    _write(job)
+    sha256 = sidecar.output_sha256(job.output)
+    assert sidecar.done_sha256(job.output, _print(job)) == sha256
+    os.utime(job.output, ns=(0, 2_000_000_000))  # as a copy has it
+    assert sidecar.done_sha256(job.output, _print(job)) == sha256
+    job.output.write_bytes(b"third")
+    assert not sidecar.done_sha256(job.output, _print(job))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": 99}', '{"fingerprint": 1, "format": 1}'])
 def test_a_sidecar_that_cannot_be_read_is_none(job: Job, text: str) -> None:
     job.output.write_bytes(b"video")
     sidecar.sidecar_path(job.output).write_text(text)
-    assert not sidecar.is_done(job.output, _print(job))
+    assert not sidecar.done_sha256(job.output, _print(job))
 
 
 @pytest.mark.parametrize("name", ["frames", "f_%05d.png"])
@@ -122,10 +140,10 @@ def test_a_sequence_is_known_by_all_its_pictures(job: Job, tmp_path: Path, name:
     assert [p.name for p in sidecar.sequence_files(output)] == [f"f_{k:05d}.png" for k in range(3)]
     sequence = replace(job, output=output)
     _write(sequence)
-    assert sidecar.is_done(output, _print(sequence))
+    assert sidecar.done_sha256(output, _print(sequence))
     assert "%" not in sidecar.sidecar_path(output).name
     (pictures / "f_00001.png").unlink()
-    assert not sidecar.is_done(output, _print(sequence))
+    assert not sidecar.done_sha256(output, _print(sequence))
 
 
 def test_nothing_has_no_hash(tmp_path: Path) -> None:
