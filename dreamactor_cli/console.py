@@ -172,8 +172,13 @@ def _frames_per_second() -> ProgressColumn:
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks, which a file's name may hold too."""
-    return " ".join(text.splitlines())
+    """The text without line breaks and without what moves the cursor of a terminal: a file's name may hold both."""
+    return printable(" ".join(text.splitlines()))
+
+
+def printable(text: str) -> str:
+    """The text with control characters spelled out."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def silence_stdout() -> None:

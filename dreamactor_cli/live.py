@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dreamactor_cli.console import Console
+from dreamactor_cli.console import Console, one_line
 from dreamactor_cli.executors.base import Progress, Started
 from dreamactor_cli.results import record
 from dreamactor_cli.run import Finished, Note, OnEvent, Phase, Planned, RunEvent
@@ -255,7 +255,7 @@ def _done_line(result: RenderResult) -> str:
 
 
 def _left(tally: Tally) -> str:
-    return "" if tally.left is None else f", {duration(tally.left)} left"
+    return "" if tally.left is None or tally.done == tally.tasks else f", {duration(tally.left)} left"
 
 
 @contextmanager
@@ -273,10 +273,10 @@ def _screen(tally: Tally) -> Iterator[OnEvent]:
                 case Planned():
                     screen.print(planned_line(event.plan), markup=False, highlight=False)
                 case Note():
-                    screen.print(event.text, markup=False, highlight=False)
+                    screen.print(one_line(event.text), markup=False, highlight=False)
                 case Finished() if event.result.error is None and event.result.warnings:
                     for text in _troubles(event):
-                        screen.print(f"warning: {text}", markup=False, highlight=False)
+                        screen.print(one_line(f"warning: {text}"), markup=False, highlight=False)
             if isinstance(event, Finished | Phase):
                 live.refresh()
 
@@ -291,14 +291,15 @@ def _picture(tally: Tally) -> RenderableType:
 
     whole = Table.grid(padding=(0, 1))
     failed = Text(f"{tally.failed} failed", style="red") if tally.failed else Text("")
-    bar = ProgressBar(total=1.0, completed=tally.share, width=40)
-    whole.add_row(Text(tally.phase or "plan"), bar, Text(f"{tally.done}/{tally.tasks}{_left(tally)}"), failed)
+    bar = ProgressBar(total=1.0, completed=tally.share, width=40, pulse=not tally.tasks)
+    count = f"{tally.done}/{tally.tasks}{_left(tally)}" if tally.tasks else ""
+    whole.add_row(Text(tally.phase or "plan"), bar, Text(count), failed)
     workers = Table.grid(padding=(0, 2))
     for name, (task, stage, done, total, since) in sorted(tally.workers.items()):
         took = time.monotonic() - since
         speed = f"{done / took:.1f} frames/s" if done and took > 0.2 else ""
         workers.add_row(
-            Text(name, style="dim"), Text(task[:50]), Text(stage), Text(f"{done}/{total}" if total else ""), Text(speed)
+            Text(name, style="dim"), Text(one_line(task)[:50]), Text(stage), Text(f"{done}/{total}" if total else ""), Text(speed)
         )
-    failures = [Text(f"{name}: {message}"[:200], style="red") for name, message in tally.failures]
+    failures = [Text(one_line(f"{name}: {message}")[:200], style="red") for name, message in tally.failures]
     return Group(whole, workers, *failures)

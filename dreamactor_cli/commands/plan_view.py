@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dreamactor_cli.commands.cache import size_text
-from dreamactor_cli.console import Console
+from dreamactor_cli.console import Console, printable
 from dreamactor_cli.live import planned_line
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ def _summary(plan: Plan, part: str) -> str:
 def _job_line(planned: PlannedJob) -> str:
     why = f"  {planned.error.message}" if planned.error else ""
     frames = f"  {planned.frames} frames" if planned.frames else ""
-    return _printable(f"{planned.state:<8}{planned.job.id}  {planned.job.output}{frames}{why}")
+    return printable(f"{planned.state:<8}{planned.job.id}  {planned.job.output}{frames}{why}")
 
 
 def _extraction_line(extraction: Extraction) -> str:
-    return _printable(f"{_need(extraction):<8}{extraction.kind} {extraction.path}  {_frames(extraction)}".rstrip())
+    return printable(f"{_need(extraction):<8}{extraction.kind} {extraction.path}  {_frames(extraction)}".rstrip())
 
 
 def _need(extraction: Extraction) -> str:
@@ -114,10 +114,5 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[tuple[str, str, st
     for name in columns:
         table.add_column(name, justify="right" if name == "frames" else "left", overflow="fold")
     for row in rows[:most]:
-        table.add_row(*(Text(_printable(cell)) for cell in row), style=_STYLES.get(row[0]))
+        table.add_row(*(Text(printable(cell)) for cell in row), style=_STYLES.get(row[0]))
     return table
-
-
-def _printable(text: str) -> str:
-    """A file's name may hold what moves the cursor of a terminal."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
