@@ -84,3 +84,13 @@ def test_silence_is_far_below_speech() -> None:
         mel = log_mel(sound)
         assert normalise(mel, Statistics().add(mel)).mean() < -1.5
     assert normalise(log_mel(voice()), Statistics().add(log_mel(voice()))).max() > 0.5
+
+
+def test_features_are_librosas() -> None:
+    import librosa
+
+    sound = voice(1.0)
+    emphasised = sound - np.float32(0.97) * np.concatenate([[np.float32(0)], sound[:-1]])
+    spectrum = np.abs(librosa.stft(emphasised, n_fft=512, hop_length=160, win_length=400, pad_mode="constant")) ** 2
+    bank = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=512, n_mels=NUM_MELS, fmin=60, fmax=7600, htk=True, norm=None)
+    np.testing.assert_allclose(log_mel(sound), np.log(np.maximum(bank @ spectrum, 1e-10)).T, atol=2e-3)
