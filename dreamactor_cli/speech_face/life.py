@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli import motion_layers
-from dreamactor_cli.speech_face.tracks import MouthTracks
+from dreamactor_cli.speech_face.tracks import MouthTracks, smooth
 
 Array = NDArray[np.float64]
 
@@ -35,6 +35,7 @@ ARRIVAL = 2.0  # s in which the head comes from the picture's pose into its own 
 BREATH = {"torsoY": -0.016, "headPitch": -0.25}  # at the height of a breath
 BREATH_PERIOD = 3.7  # s
 
+CALM = 0.25  # s; what of speech and silence is faster does not show in the head
 NOD = 1.1  # degrees at a stressed syllable
 BROW = 0.22  # weight of browInnerUp at some of them
 STRESS = (0.16, 0.12)  # s: a nod's half width; and by how much it follows
@@ -52,7 +53,7 @@ def life(tracks: MouthTracks, *, fps: float, seed: int, head_motion: float) -> d
         head_motion: factor on turns and travel of the head; 0 keeps it still.
     """
     times = np.arange(len(tracks)) / fps
-    activity = _calm(1 - tracks.rest, fps)
+    activity = smooth(1 - tracks.rest, CALM * fps)
     head = _head(times, activity, seed)
     stressed = _stressed(tracks, fps, np.random.default_rng([seed, 14]))
     head["headPitch"] = head["headPitch"] + NOD * _bumps(times, stressed)
@@ -64,13 +65,6 @@ def life(tracks: MouthTracks, *, fps: float, seed: int, head_motion: float) -> d
     raised = np.random.default_rng([seed, 15]).random(len(stressed)) < 0.4
     out["browInnerUp"] = BROW * min(1.0, 0.4 + head_motion) * _bumps(times, stressed[raised])
     return out
-
-
-def _calm(values: Array, fps: float) -> Array:
-    """Curves without what is faster than half a second, (T,)."""
-    from scipy.ndimage import gaussian_filter1d
-
-    return np.asarray(gaussian_filter1d(values, 0.25 * fps, mode="nearest"))
 
 
 def _blinks(times: Array, activity: Array, random: np.random.Generator) -> Array:
@@ -134,15 +128,16 @@ def _noise(clock: Array, random: np.random.Generator) -> Array:
 
 def _stressed(tracks: MouthTracks, fps: float, random: np.random.Generator) -> Array:
     """Times of stressed syllables, where the mouth opens widest, s."""
-    from scipy.signal import find_peaks
-
-    opening = np.asarray(tracks.opening, np.float64)
-    if not opening.any():
-        return np.zeros(0)
+    opening = tracks.opening
     spoken = opening[tracks.rest < 0.5]
-    high = float(np.quantile(spoken, 0.7)) if len(spoken) else 0.0
-    peaks, _ = find_peaks(opening, height=max(high, 0.02), distance=max(1, round(STRESSED_APART * fps)))
-    return np.asarray(peaks[random.random(len(peaks)) < STRESSED_SHARE] / fps)
+    high = max(float(np.quantile(spoken, 0.7)), 0.02) if len(spoken) else np.inf
+    padded = np.pad(opening, 1)
+    peaks = np.flatnonzero((opening >= padded[:-2]) & (opening > padded[2:]) & (opening >= high))
+    chosen: list[float] = []
+    for moment in (peaks / fps).tolist():
+        if not chosen or moment - chosen[-1] >= STRESSED_APART:
+            chosen.append(moment)
+    return np.array(chosen)[random.random(len(chosen)) < STRESSED_SHARE]
 
 
 def _bumps(times: Array, moments: Array) -> Array:

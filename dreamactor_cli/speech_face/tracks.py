@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -77,7 +78,7 @@ def mouth_tracks(speech: ControlStream, *, gain: float = 1.0, lead: float = 0.0)
     shift = (lead + LEAD) * fps
     heard, activity = _shifted(heard, shift), _shifted(activity[:, None], shift)[:, 0].astype(np.float64)
     column = dict(zip(SPEECH_CHANNELS, heard.astype(np.float64).T, strict=True))
-    rest = 1 - _smooth(smoothstep(_nearby(activity, round(PAUSE * fps)), *AWAKE), SETTLING * fps)
+    rest = 1 - smooth(smoothstep(_nearby(activity, round(PAUSE * fps)), *AWAKE), SETTLING * fps)
     moved = gain * (1 - rest)
     pressed = closures.pressed(
         closures.pick(column["closure"], column["aperture"], activity, fps), column["closure"], fps
@@ -106,12 +107,10 @@ def _shifted(rows: NDArray[np.floating], frames: float) -> NDArray[np.float32]:
 
 def _nearby(values: Array, reach: int) -> Array:
     """The largest value within so many frames, (T,)."""
-    from scipy.ndimage import maximum_filter1d
-
-    return np.asarray(maximum_filter1d(values, 2 * reach + 1, mode="nearest"))
+    return np.asarray(cv2.dilate(values[None], np.ones((1, 2 * reach + 1), np.uint8))[0], np.float64)
 
 
-def _smooth(values: Array, sigma: float) -> Array:
-    from scipy.ndimage import gaussian_filter1d
-
-    return np.asarray(gaussian_filter1d(values, max(sigma, 1e-3), mode="nearest"))
+def smooth(values: Array, sigma: float) -> Array:
+    """A curve without what is faster than sigma, frames; its ends are held; (T,)."""
+    size = (2 * int(np.ceil(4 * sigma)) + 1, 1)
+    return np.asarray(cv2.GaussianBlur(values[None], size, max(sigma, 1e-3), borderType=cv2.BORDER_REPLICATE)[0], np.float64)
