@@ -35,7 +35,7 @@ _STALE = 24 * 3600.0  # seconds without a change after which scratch counts as a
 _YOUNG = 60.0  # seconds for which `gc` leaves an entry to who has just made or read it
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _ENTRY = re.compile(r"([0-9a-f]{64})-([0-9a-f]{64})\.safetensors")
-_TEMPORARY = re.compile(r"\.[0-9a-f]{64}\.[^.]+\.\d+\.[0-9a-f]{12}\.tmp")
+_TEMPORARY = re.compile(r"\.[0-9a-f]{64}\.([^.]+)\.(\d+)\.[0-9a-f]{12}\.tmp")
 _SCRATCH = re.compile(r"([^.]+)\.(\d+)\.[0-9a-f]{12}")
 
 # Entries whose checksum this process has seen to hold: (path, inode) -> (size, modification time in ns) at that time.
@@ -197,6 +197,14 @@ class Cache:
                 freed += entry.size
         return freed
 
+    def sweep(self) -> int:
+        """Remove what processes that were killed left half-written.
+
+        Returns:
+            Bytes that were freed.
+        """
+        return self._remove_abandoned(time.time())
+
     def clear(self) -> int:
         """Remove all entries, and scratch that was abandoned; files that are not the cache's stay.
 
@@ -246,10 +254,11 @@ class Cache:
         freed = 0
         for shard in self._shards():
             for path in _listing(shard):
-                with suppress(OSError):
-                    status = path.stat()
-                    if _TEMPORARY.fullmatch(path.name) and now - status.st_mtime > _STALE and _unlink(path):
-                        freed += status.st_size
+                match = _TEMPORARY.fullmatch(path.name)
+                if match and _abandoned(path, match[1], int(match[2]), now):
+                    with suppress(OSError):
+                        size = path.stat().st_size
+                        freed += size if _unlink(path) else 0
         for folder in _listing(self.root / "scratch"):
             match = _SCRATCH.fullmatch(folder.name)
             if match and _abandoned(folder, match[1], int(match[2]), now):
@@ -303,20 +312,22 @@ def _unlink(path: Path) -> bool:
     return True
 
 
-def _abandoned(folder: Path, host: str, pid: int, now: float) -> bool:
-    """Whether scratch belongs to nobody: old, and not of a process that runs on this machine."""
+def _abandoned(path: Path, host: str, pid: int, now: float) -> bool:
+    """Whether a temporary file or folder belongs to nobody: its process on this machine has ended, or it is old."""
+    if unique_suffix().split(".")[0] == host and not _runs(pid):
+        return True
     try:
-        newest = max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+        newest = max(each.stat().st_mtime for each in (path, *path.rglob("*")))
     except OSError:
         return False
-    if now - newest <= _STALE:
-        return False
-    if unique_suffix().split(".")[0] != host:
-        return True
+    return now - newest > _STALE and unique_suffix().split(".")[0] != host
+
+
+def _runs(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        return True
+        return False
     except PermissionError:
         pass
-    return False
+    return True

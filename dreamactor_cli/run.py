@@ -146,6 +146,7 @@ class _Run:
         ending = "failed"
         try:
             strays.sweep({self._folder, *(job.output.parent for job in jobs)})
+            self._cache.sweep()
             plan = make_plan(run_record.reopened(self._folder, jobs), cache=self._cache, workers=self._executor.workers)
             self._record.planned(plan)
             self._tell(Planned(plan=plan))

@@ -312,3 +312,21 @@ def test_moved_cache_still_works(cache: Cache, tmp_path: Path) -> None:
     found = Cache(tmp_path / "elsewhere").get(key_of(1))
     assert found is not None
     assert found.read_bytes() == b"signal"
+
+
+def test_what_the_dead_left_is_swept_and_the_work_of_the_living_stays(cache: Cache) -> None:
+    from dreamactor_cli.atomic import unique_suffix
+
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    host = unique_suffix().partition(".")[0]
+    dead, living = f"{host}.{process.pid}.0123456789ab", unique_suffix()
+    shard = cache.root / "ab"
+    shard.mkdir(parents=True)
+    for owner in (dead, living):
+        (shard / f".{'ab' * 32}.{owner}.tmp").write_bytes(b"half")
+        (cache.root / "scratch" / owner).mkdir(parents=True)
+        (cache.root / "scratch" / owner / "chunk.safetensors").write_bytes(b"part")
+    assert cache.sweep() == 8
+    assert [path.name for path in shard.iterdir()] == [f".{'ab' * 32}.{living}.tmp"]
+    assert [path.name for path in (cache.root / "scratch").iterdir()] == [living]
