@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli import motion_layers
+from dreamactor_cli.person_space import smoothstep
 from dreamactor_cli.speech_face.tracks import MouthTracks, smooth
 
 Array = NDArray[np.float64]
@@ -81,7 +82,8 @@ def _blinks(times: Array, activity: Array, random: np.random.Generator) -> Array
         if begin - last >= SHORTEST and begin > 0.2:
             last = begin
             near = slice(*np.searchsorted(times, (begin, begin + closing + closed + opening)))
-            shut = _ease((times[near] - begin) / closing) - _ease((times[near] - begin - closing - closed) / opening)
+            since = times[near] - begin
+            shut = smoothstep(since, 0, closing) - smoothstep(since, closing + closed, closing + closed + opening)
             out[near] = np.maximum(out[near], shut)
         at += median * random.lognormal(0, BLINK_SPREAD)
     return out
@@ -148,8 +150,3 @@ def _bumps(times: Array, moments: Array) -> Array:
         near = slice(*np.searchsorted(times, (moment + late - 3 * width, moment + late + 3 * width)))
         out[near] += np.exp(-(((times[near] - moment - late) / width) ** 2))
     return out
-
-
-def _ease(x: Array) -> Array:
-    x = np.clip(x, 0.0, 1.0)
-    return x * x * (3 - 2 * x)
