@@ -91,7 +91,8 @@ class Tally:
                 self._finished(event)
 
     def _finished(self, event: Finished) -> None:
-        self.workers.pop(event.result.worker, None)
+        if self.workers.get(event.result.worker, ("",))[0] == event.result.id:  # it may have begun the next one
+            del self.workers[event.result.worker]
         if event.again:
             return
         if event.result.error is not None and event.phase != "extract":

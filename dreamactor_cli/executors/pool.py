@@ -50,16 +50,11 @@ class Pool:
         share = max(cores() // max(min(self.workers, len(tasks)), 1), 1)
         try:
             while waiting or any(slot.task for slot in self._slots):
-                for slot in self._slots:
-                    if slot.task is None and waiting:
-                        task = waiting.take(slot.group, {other.group for other in self._slots if other.task is not None})
-                        on_event(Started(task=task, worker=slot.name))
-                        slot.start(task, share, self._wake)
+                self._fill(waiting, share, on_event)
                 self._listen(on_event)
-                for slot in self._slots:
-                    result = slot.result()
-                    if result is not None:
-                        yield result
+                results = [result for slot in self._slots if (result := slot.result()) is not None]
+                self._fill(waiting, share, on_event)  # no worker waits until its result is written down
+                yield from results
         finally:
             for slot in self._slots:
                 if slot.task is not None:
@@ -72,6 +67,14 @@ class Pool:
         for slot in self._slots:
             slot.drop()
         self._logs.cleanup()
+
+    def _fill(self, waiting: Waiting, share: int, on_event: OnEvent) -> None:
+        """Give every worker that has none a task."""
+        for slot in self._slots:
+            if slot.task is None and waiting:
+                task = waiting.take(slot.group, {other.group for other in self._slots if other.task is not None})
+                on_event(Started(task=task, worker=slot.name))
+                slot.start(task, share, self._wake)
 
     def _wake(self) -> None:
         with suppress(OSError):
