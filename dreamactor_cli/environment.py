@@ -23,8 +23,9 @@ NEEDED = (
     ("scipy", "scipy"), ("scikit-image", "skimage"), ("pillow", "PIL"), ("av", "av"),
     ("ffmpeg-python", "ffmpeg"), ("imageio-ffmpeg", "imageio_ffmpeg"), ("safetensors", "safetensors"), ("typer", "typer"),
     ("rich", "rich"), ("pydantic", "pydantic"), ("platformdirs", "platformdirs"), ("threadpoolctl", "threadpoolctl"),
+    ("pebble", "pebble"), ("filelock", "filelock"), ("psutil", "psutil"),
 )  # fmt: skip
-LATER = ("torch", "diffusers", "transformers", "accelerate", "librosa", "openai-whisper")
+LATER = ("torch", "diffusers", "transformers", "accelerate", "librosa", "openai-whisper", "ray")
 ENCODERS = {"libx264": ".mp4", "libvpx-vp9": ".webm", "prores_ks": ".mov", "aac": "sound of .mp4", "libopus": "sound of .webm"}
 INSTALL = "pip install --no-deps -r requirements.lock"
 # mediapipe asks for the GUI build of OpenCV, which takes the place of the headless one when pip resolves.
@@ -83,7 +84,7 @@ def _later(distribution: str) -> Finding:
     try:
         return Finding(name=distribution, state="ok", detail=f"{version(distribution)} (not needed by the geometry renderer)")
     except PackageNotFoundError:
-        extra = "speech" if distribution in ("librosa", "openai-whisper") else "diffusion"
+        extra = "speech" if distribution in ("librosa", "openai-whisper", "ray") else "diffusion"
         mend = f"in the checkout: pip install '.[{extra}]'"
         return Finding(name=distribution, state="note", detail="not there; the geometry renderer does not need it", mend=mend)
 
