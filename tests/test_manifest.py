@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import fields
 from fractions import Fraction
@@ -393,3 +394,31 @@ def test_whatever_csv_is_written_is_read_with_its_lines(cells: list[tuple[str, s
     table = read_table(out.getvalue().encode())
     assert table.problems == []
     assert [(row.line, row.values) for row in table.rows] == wanted
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12)
+    | st.sampled_from(["a.png", "motion:nod", "../x", "25", "1:30", "face,head", "64x64", "#00ff00", "keep", "|", "-", "%"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)  # fmt: skip
+
+
+@settings(max_examples=400)
+@given(st.lists(st.dictionaries(st.sampled_from(COLUMNS), _JSON, max_size=6), min_size=1, max_size=3), st.booleans())
+def test_any_values_give_jobs_or_an_error_of_ours(rows: list[dict[str, object]], product: bool) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "a.png").write_bytes(b"x")
+        whole: list[dict[str, object]] = [{"image": "a.png", "driving": "motion:nod", **row} for row in rows]
+        (folder / "m.jsonl").write_text("\n".join(map(json.dumps, whole)))
+        try:
+            jobs = load_manifest(folder / "m.jsonl", folder=folder / "out", overrides={}, product=product)
+        except ManifestError as error:
+            if not error.problems:
+                raise
+            return
+        assert len({job.id for job in jobs}) == len({job.output for job in jobs}) == len(jobs)
+        for job in jobs:
+            assert job.output.resolve().is_relative_to(folder.resolve() / "out")
+            assert job.references == (folder / "a.png",) * len(job.references)
