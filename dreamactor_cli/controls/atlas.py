@@ -17,6 +17,7 @@ Points = NDArray[np.float64]
 
 ATLAS_SIZE = 176  # px
 TILES = 8  # squares a side that it is worked on in
+FAR = -1e4  # px, where pixels outside the mesh are sent
 _SUBPIXEL = 6  # bits
 
 
@@ -46,12 +47,14 @@ class _Tile(NamedTuple):
         row, column: its number from the top and from the left.
         landmarks: (L,) their numbers.
         weights: (L, pixels) barycentric, 0 outside the triangles of the landmark.
+        shares: (L + 1, pixels) the same, and a last row that puts pixels outside the mesh far away.
     """
 
     row: int
     column: int
     landmarks: NDArray[np.int64]
     weights: F32
+    shares: F32
 
 
 class Atlas:
@@ -82,7 +85,6 @@ class Atlas:
         self.trust = self._trust()
         self._tiles = self._make_tiles()
         self.laplacian, self._slopes = self._mesh_operators(triangles)
-        self._outside = np.where(self.inside, 0.0, -1e4).astype(np.float32)
 
     def _make_tiles(self) -> list[_Tile]:
         side = self.size // TILES
@@ -95,7 +97,8 @@ class Atlas:
                 landmarks, local = np.unique(self._corners[mine], return_inverse=True)
                 spread = np.zeros((len(landmarks), side * side), np.float32)
                 spread[local.reshape(-1, 3), place[mine][:, None]] = self._weights[mine]
-                made.append(_Tile(*divmod(number, TILES), landmarks, spread))
+                far = np.where(spread.any(0), 0, FAR).astype(np.float32)
+                made.append(_Tile(*divmod(number, TILES), landmarks, spread, np.concatenate([spread, far[None]])))
         return made
 
     def _trust(self) -> F32:
@@ -114,24 +117,27 @@ class Atlas:
             linked[triangles[:, a], triangles[:, b]] = linked[triangles[:, b], triangles[:, a]] = 1
         laplacian = np.diag(linked.sum(1)) - linked
         # Least squares over the neighbours, (offsets' offsets)^-1 offsets', for all landmarks at once.
-        offset = self.points[None] - self.points[:, None]  # (468, 468, 2), from i to j
-        normal = np.einsum("ij,ijp,ijq->ipq", linked, offset, offset)
+        i, j = np.nonzero(linked)
+        offset = self.points[j] - self.points[i]
+        normal = np.zeros((468, 2, 2))
+        np.add.at(normal, i, offset[:, :, None] * offset[:, None, :])
         solvable = linked.sum(1) >= 2
-        inverse = np.zeros_like(normal)
-        inverse[solvable] = np.linalg.inv(normal[solvable])
-        slopes = np.einsum("ipq,ijq,ij->pij", inverse, offset, linked)
-        slopes -= np.einsum("pij->pi", slopes)[:, :, None] * np.eye(468)
+        normal[solvable] = np.linalg.inv(normal[solvable])
+        slopes = np.zeros((2, 468, 468))
+        slopes[:, i, j] = np.einsum("epq,eq->pe", normal[i] * solvable[i, None, None], offset)
+        slopes[:, range(468), range(468)] = -slopes.sum(2)
         return laplacian, slopes.reshape(2 * 468, 468).astype(np.float32)
 
     def maps(self, points: F32) -> F32:
         """Where pixels lie in pictures with landmarks (B, 468, 2) px, (B, 2, size, size); far away what lies outside the mesh."""
         count, side = len(points), self.size // TILES
-        flat = points.transpose(0, 2, 1).reshape(-1, 468)
-        out = np.empty((len(flat), self.size, self.size), np.float32)
-        out[:] = self._outside
+        flat = np.ones((2 * count, 469), np.float32)  # the last column belongs to the last row of the shares
+        flat[:, :468] = points.transpose(0, 2, 1).reshape(-1, 468)
+        out = np.full((2 * count, self.size, self.size), FAR, np.float32)
         blocks = out.reshape(-1, TILES, side, TILES, side)
-        for row, column, landmarks, weights in self._tiles:
-            blocks[:, row, :, column] += (flat.take(landmarks, axis=1) @ weights).reshape(-1, side, side)
+        for tile in self._tiles:
+            known = flat.take([*tile.landmarks, 468], axis=1)
+            blocks[:, tile.row, :, tile.column] = (known @ tile.shares).reshape(-1, side, side)
         return out.reshape(count, 2, self.size, self.size)
 
     def sample(self, picture: U8, points: NDArray[np.floating]) -> U8:
@@ -144,8 +150,8 @@ class Atlas:
         side = self.size // TILES
         blocks = values.reshape(-1, TILES, side, TILES, side).transpose(1, 3, 0, 2, 4).reshape(TILES, TILES, -1, side * side)
         out = np.zeros((468, blocks.shape[2]), np.float32)
-        for row, column, landmarks, weights in self._tiles:
-            out[landmarks] += weights @ blocks[row, column].T
+        for tile in self._tiles:
+            out[tile.landmarks] += tile.weights @ blocks[tile.row, tile.column].T
         return np.ascontiguousarray(out.reshape(468, *values.shape[:2]).transpose(1, 0, 2))
 
     def normal_matrix(self, gradient: Points) -> Points:

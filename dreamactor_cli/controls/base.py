@@ -37,7 +37,8 @@ class Tools:
 
     @cached_property
     def _faces(self) -> FaceTracker:
-        return FaceTracker(self.clip, self.keep("face mesh", FaceMesh), self.keep("finder", FaceFinder))
+        mesh = self.keep("face mesh", FaceMesh)
+        return FaceTracker(self.clip, mesh, self.keep("finder", lambda: FaceFinder(mesh)))
 
     @cached_property
     def _poses(self) -> PoseTracker:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice, pairwise
 from typing import Any
@@ -16,7 +15,8 @@ from dreamactor_cli.controls.clip import Clip
 from dreamactor_cli.controls.scenes import THUMB, thumbnail
 from dreamactor_cli.controls.view import View
 
-CHUNK = 96  # frames at most
+CHUNK = 192  # frames at most
+_SHORT, _PARTS = 96, 8  # as long as a clip is cut into fewer parts, none is longer than the first: many processes share it
 WARM_UP = 3  # frames before a chunk that trackers are shown to settle
 _ONE_CHUNK = 48  # a clip this short is not cut
 _BATCH = 8  # frames that are measured together, at most
@@ -24,13 +24,13 @@ _BATCH_PIXELS = 1 << 24  # of a batch
 
 
 def chunks_of(num_frames: int) -> list[tuple[int, int]]:
-    """Start and stop of each chunk of a clip: equal parts of at most `CHUNK` frames, an even number of them.
+    """Start and stop of each chunk of a clip: equal parts, an even number of them.
 
     It depends on the clip alone, so that the result does not depend on who works on it.
     """
     if num_frames <= _ONE_CHUNK:
         return [(0, num_frames)]
-    count = -(-num_frames // CHUNK)
+    count = max(-(-num_frames // CHUNK), min(-(-num_frames // _SHORT), _PARTS))
     count += count % 2
     edges = [round(k * num_frames / count) for k in range(count + 1)]
     return list(pairwise(edges))
@@ -69,18 +69,15 @@ def measure_chunk(
     rows: dict[str, list[Arrays | None]] = {name: [] for name in signals}
     thumbs: list[U8] = []
     source = (View(rgb, index) for index, rgb in enumerate(frames, first))
-    try:
-        before = list(islice(source, start - first))
-        for extractor in extractors.values() if before else ():
-            extractor.settle(before)
-        while views := list(islice(source, batch_of(clip))):
-            for name, extractor in extractors.items():
-                rows[name] += extractor.measure(views)
-            thumbs += [thumbnail(view) for view in views]
-            on_frames(len(views))
-        out: Arrays = {"thumbs": np.stack(thumbs) if thumbs else np.zeros((0, THUMB, THUMB), np.uint8)}
+    before = list(islice(source, start - first))
+    for extractor in extractors.values() if before else ():
+        extractor.settle(before)
+    while views := list(islice(source, batch_of(clip))):
         for name, extractor in extractors.items():
-            out |= {f"{name}.{field}": array for field, array in extractor.stack(rows[name]).items()}
-        return out
-    finally:
-        gc.collect()  # mediapipe makes a class a frame, which only the collector of cycles takes away
+            rows[name] += extractor.measure(views)
+        thumbs += [thumbnail(view) for view in views]
+        on_frames(len(views))
+    out: Arrays = {"thumbs": np.stack(thumbs) if thumbs else np.zeros((0, THUMB, THUMB), np.uint8)}
+    for name, extractor in extractors.items():
+        out |= {f"{name}.{field}": array for field, array in extractor.stack(rows[name]).items()}
+    return out

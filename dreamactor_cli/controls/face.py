@@ -59,7 +59,7 @@ def describe_faces(landmarks: F32, seen: F32, identity: F32) -> Arrays:
 class FaceExtractor(Plain):
     """Measures `contracts.Face`."""
 
-    version = "2"
+    version = "3"
     parameters = {"model": "mediapipe-0.10.21 face_landmark_with_attention"}  # noqa: RUF012
     held = ("landmarks", "expression", "blendshapes", "gaze")
 

@@ -90,12 +90,16 @@ def same_face(first: F32, second: F32) -> bool:
 
 
 class FaceFinder:
-    """Finds the faces of a frame. Slow (tens of ms): for first frames, samples, and where a track is lost."""
+    """Finds the faces of a frame. Slow (tens of ms): for first frames, samples, and where a track is lost.
 
-    def __init__(self) -> None:
+    Args:
+        mesh: graph to use, which forgets whom it follows; None makes one.
+    """
+
+    def __init__(self, mesh: FaceMesh | None = None) -> None:
         self._near = FaceDetector(full_range=False)
         self._far = FaceDetector(full_range=True)
-        self._mesh = FaceMesh(static=True)
+        self._mesh = mesh or FaceMesh(static=True)
         self._pose = Pose(static=True)
 
     def boxes(self, picture: U8) -> list[Box]:
@@ -109,6 +113,7 @@ class FaceFinder:
     def mesh_at(self, view: View, x: float, y: float, half: float) -> F32 | None:
         """Landmarks (478, 3) px of the face near a place."""
         region = face_region(x, y, half)
+        self._mesh.forget()
         found = self._mesh(region.cut(view.rgb))
         return region.to_picture(found[0]) if found else None
 

@@ -98,6 +98,7 @@ def _lean(kind: Any) -> Any:
 
 
 _QUIET_FINDS = 2
+BLACK = np.zeros((64, 64, 3), np.uint8)  # nobody is in it
 
 
 class _Graph:
@@ -108,6 +109,7 @@ class _Graph:
         self._options = options
         self._solution: Any = None
         self._finds = 0
+        self._found: dict[str, Any] = {}  # at the last picture
 
     def run(self, rgb: U8) -> dict[str, Any]:
         """Results of the solution for a picture (H, W, 3), by name; None where there is nothing.
@@ -116,32 +118,32 @@ class _Graph:
         """
         rgb = np.ascontiguousarray(rgb)
         if self._finds > _QUIET_FINDS:
-            found: dict[str, Any] = self._solution.results(rgb)
-            return found
+            self._found = self._solution.results(rgb)
+            return self._found
         with quiet_stderr():
             if self._solution is None:
                 module, kind = self._names
                 self._solution = _lean(getattr(_solution(module), kind))(**self._options)
-            found = self._solution.results(rgb)
-        self._finds += any(value is not None for value in found.values())
-        return found
+            self._found = self._solution.results(rgb)
+        self._finds += any(value is not None for value in self._found.values())
+        return self._found
 
-    def forget(self, found: str) -> None:
-        """Make the graph lose whom it follows, by black pictures until the output ``found`` is empty.
+    def forget(self, output: str) -> None:
+        """Make the graph lose whom it follows, by black pictures until the output is empty.
 
         What comes next is the same as from a new graph, which costs a second of start-up and memory that is not given back.
         """
-        black = np.zeros((64, 64, 3), np.uint8)
         for _ in range(3):
-            if self.run(black)[found] is None:
+            if self._found.get(output) is None:
                 return
+            self.run(BLACK)
         self.close()
 
     def close(self) -> None:
         """Give back the graph; it is made again when it is used again."""
         if self._solution is not None:
             self._solution.close()
-            self._solution, self._finds = None, 0
+            self._solution, self._finds, self._found = None, 0, {}
 
 
 # A landmark on the wire, if all is there: a tag and length, then a tag and a float for each of the fields.
@@ -168,6 +170,7 @@ class FaceMesh:
     """478 landmarks of one or more faces, with irises."""
 
     def __init__(self, *, static: bool = False, faces: int = 1, detection: float = 0.5, tracking: float = 0.5) -> None:
+        self._static = static
         self._graph = _Graph(
             "face_mesh", "FaceMesh", static_image_mode=static, refine_landmarks=True, max_num_faces=faces,
             min_detection_confidence=detection, min_tracking_confidence=tracking,
@@ -178,9 +181,14 @@ class FaceMesh:
         found = self._graph.run(rgb)["multi_face_landmarks"] or []
         return [_points(face, rgb.shape[1], rgb.shape[0]) for face in found]
 
+    def prepare(self) -> None:
+        """Make the graph now and not at the first picture."""
+        self._graph.run(BLACK)
+
     def forget(self) -> None:
         """Follow nobody any longer."""
-        self._graph.forget("multi_face_landmarks")
+        if not self._static:
+            self._graph.forget("multi_face_landmarks")
 
     def close(self) -> None:
         """Give back the graph."""

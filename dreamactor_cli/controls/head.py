@@ -42,7 +42,7 @@ def at_origin(landmarks: np.ndarray) -> tuple[np.ndarray, head_space.HeadPose]:
 class HeadExtractor(Plain):
     """Measures `contracts.Head`."""
 
-    version = "2"
+    version = "3"
     parameters = {"model": "mediapipe-0.10.21 face_landmark_with_attention"}  # noqa: RUF012
     held = ("rotation", "center", "radius", "head_2d", "field")
     after_cut = {"head_2d": IDENTITY, "torso_2d": IDENTITY, "field": NO_FIELD}  # noqa: RUF012

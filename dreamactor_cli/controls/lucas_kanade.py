@@ -12,6 +12,7 @@ from dreamactor_cli.contracts import F32, U8
 
 WINDOW = (15, 15)  # px
 LEVELS = 2
+REACH = 64  # px around the points that are looked at
 BACKWARD = 1.0  # px, how far a point may miss its start when it is followed back
 _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
 
@@ -30,12 +31,23 @@ def follow(first: U8, second: U8, points: F32, start: F32, *, check: bool = True
     """
     if not len(points):
         return start, np.zeros(0, bool)
-    source = points[:, None].astype(np.float32)
-    there, seen = _flow(first, second, source, start[:, None].astype(np.float32))
-    if not check:
-        return there[:, 0], seen
-    back, again = _flow(second, first, there, source.copy())
-    return there[:, 0], seen & again & (np.linalg.norm(back - source, axis=2)[:, 0] < BACKWARD)
+    (left, top), (right, bottom) = _around(np.concatenate([points, start]), first.shape)
+    first, second, corner = first[top:bottom, left:right], second[top:bottom, left:right], np.array([left, top], np.float32)
+    source = (points - corner)[:, None].astype(np.float32)
+    there, seen = _flow(first, second, source, (start - corner)[:, None].astype(np.float32))
+    if check:
+        back, again = _flow(second, first, there, source.copy())
+        seen = seen & again & (np.linalg.norm(back - source, axis=2)[:, 0] < BACKWARD)
+    return there[:, 0] + corner, seen
+
+
+def _around(points: F32, shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Corners (x, y) of the part of a picture that decides where points (N, 2) px go: pyramids of the whole take long."""
+    low = np.floor(points.min(0) - REACH).astype(np.int64) >> LEVELS << LEVELS  # pyramids of the part have the same pixels
+    high = np.ceil(points.max(0) + REACH).astype(np.int64)
+    size = np.array(shape[1::-1])
+    low = np.clip(low, 0, (size - 1) >> LEVELS << LEVELS)
+    return low, np.clip(high, low + 1, size)
 
 
 def _flow(first: U8, second: U8, points: F32, start: F32) -> tuple[F32, NDArray[np.bool_]]:

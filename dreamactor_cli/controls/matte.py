@@ -13,22 +13,23 @@ from dreamactor_cli.controls.clip import Clip
 from dreamactor_cli.controls.graphs import PersonMask
 from dreamactor_cli.controls.view import View, shrink
 
-FRAME_SIDE = 512  # px, longer side of the picture that the network is given
 REST = 2  # frames
+_SMOOTH = np.array([0.125, 0.75, 0.125], np.float32)
 STILL = 1.5  # grey levels, mean change of the picture
-SIDE = 256  # px, longer side of a stored mask; the network sees 256 x 256
+SIDE = 256  # px, longer side of a stored mask, and of what the network is given: it sees 256 x 256
 
 
 def mask_bytes(mask: np.ndarray, width: int, height: int) -> U8:
-    """A mask 0..1 as bytes of another size, (height, width)."""
-    small = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
+    """A mask 0..1 as bytes of another size, (height, width), without the network's pattern of single pixels."""
+    smooth = cv2.sepFilter2D(mask, -1, _SMOOTH, _SMOOTH, borderType=cv2.BORDER_REPLICATE)
+    small = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_AREA)
     return np.clip(np.rint(small * 255), 0, 255).astype(np.uint8)
 
 
 class MatteExtractor(Plain):
     """Measures mattes (T, h, w), 0..255, at most `SIDE` px long."""
 
-    version = "1"
+    version = "2"
     parameters = {"model": "mediapipe-0.10.21 selfie_segmentation"}  # noqa: RUF012
 
     def __init__(self, clip: Clip, tools: Tools) -> None:
@@ -51,7 +52,7 @@ class MatteExtractor(Plain):
         ):
             self._rested += 1
             return {"matte": self._last[1]}
-        mask = mask_bytes(self._mask(shrink(view.work, FRAME_SIDE)), *self._size)
+        mask = mask_bytes(self._mask(shrink(view.work, SIDE)), *self._size)
         self._last, self._rested = (view.thumb, mask), 0
         return {"matte": mask}
 

@@ -113,7 +113,8 @@ class Measurer:
         self._scratch = Path(payload["scratch"])
         self._subject: int | None = payload["subject"]
         self._clip: Clip | None = None
-        self._kept: dict[str, Any] = {"face mesh": FaceMesh(), "finder": FaceFinder()}
+        mesh = FaceMesh()
+        self._kept: dict[str, Any] = {"face mesh": mesh, "finder": FaceFinder(mesh)}
         self._prepare()
 
     def _prepare(self) -> None:
@@ -124,7 +125,7 @@ class Measurer:
             from dreamactor_cli.controls.atlas import face_atlas
 
             face_atlas()
-            self._kept["face mesh"].forget()
+            self._kept["face mesh"].prepare()
 
     def __call__(self, task: Mapping[str, Any], tell: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
         """Do a task; `tell` hears of frames that are done."""

@@ -17,6 +17,7 @@ from dreamactor_cli import head_space
 from dreamactor_cli.contracts import F32
 from dreamactor_cli.controls.atlas import Atlas, face_atlas
 from dreamactor_cli.controls.finder import face_extent
+from dreamactor_cli.controls.inverse import inverse
 from dreamactor_cli.controls.view import Region, View
 
 PICTURE_SIZE = 384  # px, largest side of the face crop that is sampled
@@ -51,7 +52,7 @@ class MeshRefiner:
         self._steepest = gradient * self._atlas.trust
         prior = SMOOTHNESS * self._atlas.laplacian + PRIOR * np.eye(468)
         hessian = self._atlas.normal_matrix(gradient.astype(np.float64))
-        self._inverse = np.linalg.inv(hessian + np.kron(prior, np.eye(2))).astype(np.float32)
+        self._inverse = inverse((hessian + np.kron(prior, np.eye(2))).astype(np.float32))
         self._prior = prior.astype(np.float32)
 
     def _sample(self, crops: _Crops, points: F32) -> F32:
@@ -70,16 +71,17 @@ class MeshRefiner:
         total = np.zeros_like(crops.points)
         for _ in range(ITERATIONS):
             residual = self._sample(crops, crops.points + _pushed(total, jacobians))
+            believed = self._confidence(residual)  # of the last step but one: a look at the last would cost a third more
             residual -= self._reference
             residual /= self._deviation
             np.clip(residual, -CLIP, CLIP, out=residual)
             force = self._atlas.gather(self._steepest * residual[:, None]) + self._prior @ total
-            total -= (force.reshape(len(views), -1) @ self._inverse).reshape(total.shape)
+            total -= (self._inverse @ force.reshape(len(views), -1).T).T.reshape(total.shape)
         shift = _pushed(total, jacobians)
         length = np.linalg.norm(shift, axis=2, keepdims=True)
         limit = LIMIT * np.linalg.norm(crops.points[:, 33] - crops.points[:, 263], axis=1)[:, None, None]
         shift *= limit * np.tanh(length / limit) / np.maximum(length, 1e-9)
-        shift *= self._confidence(self._sample(crops, crops.points + shift))[:, None, None]
+        shift *= believed[:, None, None]
         return self._apply(landmarks, shift / crops.scale)
 
     def _confidence(self, textures: F32) -> F32:

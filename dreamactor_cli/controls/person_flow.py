@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dreamactor_cli import head_space
 from dreamactor_cli.contracts import F32, U8
+from dreamactor_cli.controls.inverse import inverse
 from dreamactor_cli.head_space import HeadPose
 from dreamactor_cli.person_space import FIELD_COLUMNS, FIELD_ROWS, PersonModel, field_weights
 
@@ -141,8 +142,7 @@ class _Scale:
         matrix = np.block([[self._grid.products(x * x), mixed], [mixed, self._grid.products(y * y)]])
         weight = float(np.trace(matrix)) / (2 * NODES) + 1e-6
         prior = weight * (SMOOTHNESS * _laplacian() + PRIOR * np.eye(NODES))
-        inverse = np.linalg.inv(matrix + np.kron(np.eye(2), prior))
-        return inverse.astype(np.float32), prior.astype(np.float32)
+        return inverse((matrix + np.kron(np.eye(2), prior)).astype(np.float32)), prior.astype(np.float32)
 
     def improve(self, field: F32, greys: Sequence[U8], places: F32, unit: Array) -> F32:
         """Fields (B, 2, FIELD_ROWS, FIELD_COLUMNS) that fit better to frames.
@@ -158,7 +158,7 @@ class _Scale:
         for _ in range(ITERATIONS):
             force = self._force(images, places + self._grid.spread(field) * zoom)
             force += (field.reshape(-1, NODES) @ self._prior).reshape(field.shape)
-            field = field - (force.reshape(len(field), -1) @ self._inverse).reshape(field.shape)
+            field = field - (self._inverse @ force.reshape(len(field), -1).T).T.reshape(field.shape)
             length = np.sqrt((field**2).sum(1, keepdims=True))
             field *= np.minimum(1, LIMIT / np.maximum(length, 1e-9))
         return field

@@ -16,6 +16,7 @@ POINTS = 80
 MIN_POINTS = 15
 BELOW_CHIN = 0.45  # inter-ocular distances
 MAX_TURN, MIN_SCALE, MAX_SCALE = 12.0, 0.8, 1.25  # beyond these only the shift is believed
+SEARCH_EVERY = 4  # frames between two searches for a torso that is lost
 COARSE = 4  # the search at the start of a chunk is done in a picture this many times smaller
 _IDENTITY = np.array([[1.0, 0, 0], [0, 1.0, 0]])
 
@@ -37,6 +38,7 @@ class TorsoFlow:
         self._reference = grey
         self._patch, self._corner = self._coarse_patch(grey, mask)
         self._last: NDArray[np.float64] | None = None
+        self._lost = 0  # frames
 
     def _mask(self, clip: Clip, shape: tuple[int, ...]) -> U8:
         """Where points may be taken: the person below the chin."""
@@ -70,10 +72,12 @@ class TorsoFlow:
             return _IDENTITY.astype(np.float32)
         grey = view.small_grey
         fit = self._fit(grey, self._last) if self._last is not None else None
-        if fit is None:
+        self._lost = 0 if fit is not None else self._lost + 1
+        if fit is None and (self._lost <= 2 or self._lost % SEARCH_EVERY == 0):
             guesses = [_IDENTITY, self._matched(grey)]
             fits = [f for f in (self._fit(grey, guess) for guess in guesses) if f is not None]
             fit = max(fits, key=lambda f: f.inliers, default=None)
+            self._lost = 0 if fit is not None else self._lost
         if fit is not None:
             self._last = fit.matrix
         return self._in_picture(self._last if self._last is not None else _IDENTITY)

@@ -96,6 +96,7 @@ class FaceTracker:
             return None
         expected = self._last or self._clip.subject_at(view.index)
         people = self._finder.people(view, with_pose=self._lost % POSE_EVERY == 1, tiny=self._lost == 1)
+        self._mesh.forget()  # the finder may have shown it other crops
         people = [p for p in people if p.landmarks is not None and self._clip.is_subject(p.x, p.y, expected)]
         if not people:
             return None

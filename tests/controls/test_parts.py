@@ -17,11 +17,12 @@ from dreamactor_cli.controls.body import fill_between
 from dreamactor_cli.controls.chunk import CHUNK, chunks_of
 from dreamactor_cli.controls.clip import Clip
 from dreamactor_cli.controls.gaze import gaze_angles
+from dreamactor_cli.controls.inverse import inverse
 from dreamactor_cli.controls.mesh_refine import MeshRefiner
 from dreamactor_cli.controls.view import Region, View, shrink
 
 
-@pytest.mark.parametrize("frames", [1, 48, 49, 97, 250, 1000])
+@pytest.mark.parametrize("frames", [1, 48, 49, 97, 250, 1000, 5000])
 def test_chunks_cover_the_clip_once(frames: int) -> None:
     chunks = chunks_of(frames)
     assert [k for start, stop in chunks for k in range(start, stop)] == list(range(frames))
@@ -118,6 +119,13 @@ def test_appearance_is_a_ratio_to_the_reference_frame(face_clip: Any, face_contr
     assert np.abs(found["shading"][0].astype(int) - 128).max() <= 1
     assert abs(float(np.median(found["shading"][1][24:40, 24:40])) - 66) < 4
     assert found["mouth"].shape == (3, MOUTH_HEIGHT, MOUTH_WIDTH, 3)
+
+
+@pytest.mark.parametrize("rows", [1, 63, 64, 201])
+def test_inverse_by_halves(rows: int) -> None:
+    random = np.random.default_rng(rows).normal(size=(rows, rows + 20))
+    matrix = (random @ random.T + np.eye(rows)).astype(np.float32)
+    assert np.abs(inverse(matrix) @ matrix - np.eye(rows)).max() < 1e-2
 
 
 def test_mouth_box_runs_from_corner_to_corner_and_lip_to_lip(face_controls: Controls) -> None:
