@@ -120,8 +120,10 @@ def make_corpus(path: Path, recipe: Recipe, *, workers: int = 2) -> Iterator[tup
     total = sum(task.seconds for task in tasks)
     parts: dict[str, list[Speech]] = {task.part: [] for task in tasks}
     done = 0.0
-    # Processes that are started afresh, since espeak-ng is a library with a state of its own, and ended when this one is stopped.
-    with get_context("spawn").Pool(workers) as pool:
+    # A fresh process for each task, since espeak-ng keeps a state from one utterance to the next; all end when this one does.
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    with context.Pool(workers, maxtasksperchild=1) as pool:
         for task, speech in zip(tasks, pool.imap(_make, tasks)):
             parts[task.part].append(speech)
             done += task.seconds

@@ -19,7 +19,7 @@ from dreamactor_cli.contracts import SPEECH_CHANNELS
 from dreamactor_cli.training.speech.examples import Batch
 
 _RATE, _WEIGHT_DECAY = 2e-3, 0.01
-_WARM_UP = 200  # steps in which the learning rate rises
+_WARM_UP = 200  # steps in which the learning rate rises; fewer in a short run
 _COOL_DOWN = 0.3  # share of the steps, the last ones, in which it falls
 _CLIP = 1.0  # norm of the gradient
 _KEEP_EVERY = 250  # steps
@@ -82,7 +82,8 @@ def _seed(seed: int, step: int) -> int:
 def _schedule(step: int, steps: int) -> float:
     """Share of the learning rate (Hägele et al. 2024: constant, then down in the square root)."""
     left = (steps - step) / (steps - _constant_until(steps))
-    return min(1.0, step / _WARM_UP, 1 - math.sqrt(max(0.0, 1 - left)))
+    warm_up = min(_WARM_UP, max(1, steps // 10))
+    return min(1.0, step / warm_up, 1 - math.sqrt(max(0.0, 1 - left)))
 
 
 def _constant_until(steps: int) -> int:

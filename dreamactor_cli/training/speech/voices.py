@@ -66,7 +66,7 @@ def finish(samples: NDArray[np.generic], rate: int, segments: Sequence[Segment],
     padded = np.pad(np.clip(sound, -1, 1), (round(before * SAMPLE_RATE), round(after * SAMPLE_RATE)))
     total = len(padded) / SAMPLE_RATE
     moved = [Segment(0.0, before, SILENCE), *moved, Segment(moved[-1].end, total, SILENCE)]
-    return Utterance(padded.astype(np.float32), tuple(_join(moved)))
+    return Utterance(padded.astype(np.float32), tuple(_join(moved, total)))
 
 
 def spread(symbols: str, start: float, end: float) -> list[Segment]:
@@ -75,14 +75,16 @@ def spread(symbols: str, start: float, end: float) -> list[Segment]:
     return [Segment(start + i * step, start + (i + 1) * step, symbol) for i, symbol in enumerate(symbols)]
 
 
-def _join(segments: Sequence[Segment]) -> list[Segment]:
+def _join(segments: Sequence[Segment], total: float) -> list[Segment]:
     """Cover the gaps with silence, and make one pause of neighbouring ones: how long it is decides what the lips do in it."""
     joined: list[Segment] = []
     for segment in segments:
+        covered = joined[-1].end if joined else 0.0
+        segment = segment._replace(end=min(segment.end, total))
         if segment.end <= segment.start:
             continue
-        if joined and segment.start > joined[-1].end + _ROUNDING:
-            joined.append(Segment(joined[-1].end, segment.start, SILENCE))
+        if segment.start > covered + _ROUNDING:
+            joined.append(Segment(covered, segment.start, SILENCE))
         if joined and segment.symbol == joined[-1].symbol == SILENCE:
             joined[-1] = joined[-1]._replace(end=segment.end)
         else:

@@ -57,16 +57,6 @@ def test_vowels_are_louder_than_pauses(utterances: list[Utterance]) -> None:
     assert np.median(vowels) > np.median(pauses) + 3
 
 
-def test_a_seed_says_the_same() -> None:
-    first, again = [], []
-    for heard in (first, again):
-        espeak.seed(9)
-        heard += list(said("espeak", 3))
-    for one, other in zip(first, again, strict=True):
-        np.testing.assert_array_equal(one.samples, other.samples)
-        assert one.segments == other.segments
-
-
 def test_a_voice_that_is_not_there_says_nothing() -> None:
     samples, phonemes = espeak.Espeak().say("hello", "no-such-language", rate=160, pitch=50, pitch_range=50)
     assert len(samples) == len(phonemes) == 0
