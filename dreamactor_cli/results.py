@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from dreamactor_cli.contracts import Job, RenderResult
 
 NAME = "results.jsonl"
 PARTS = "results-*-of-*.jsonl"
+EARLIER = "results-0-of-0.jsonl"  # of runs that were divided otherwise than the one that runs now
 
 
 def part_name(part: str) -> str:
@@ -96,14 +97,40 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
                 yield found
 
 
+def fold(folder: Path, part: str) -> None:
+    """Before a run begins, put what runs wrote that were divided otherwise where it stays, and counts as older.
+
+    Only who has claimed the folder may do so, and one process at a time.
+
+    Args:
+        part: of the run that begins.
+    """
+    parts = sorted(folder.glob(PARTS))
+    if not part:
+        join(folder)
+        stale = parts
+    else:
+        count = part.rpartition("-")[2]
+        stale = [path for path in parts if not path.stem.endswith(f"-of-{count}") and path.name != EARLIER]
+        whole = [] if parts else [path for path in (folder / NAME,) if path.exists()]
+        if stale or whole:
+            earlier = [path for path in (folder / EARLIER,) if path.exists()]
+            _concatenate([*earlier, *whole, *stale], folder / EARLIER)
+    for path in stale:
+        path.unlink()
+
+
 def join(folder: Path) -> None:
     """Make ``results.jsonl`` of the parts' files, if there are any. Only one process may do so at a time."""
     parts = sorted(folder.glob(PARTS))
-    if not parts:
-        return
-    with replacing(folder / NAME) as beside, open(beside, "wb") as whole:
-        for part in parts:
-            whole.write(part.read_bytes()[: _whole(part, part.stat().st_size)])
+    if parts:
+        _concatenate(parts, folder / NAME)
+
+
+def _concatenate(paths: Sequence[Path], target: Path) -> None:
+    with replacing(target) as beside, open(beside, "wb") as whole:
+        for path in paths:
+            whole.write(path.read_bytes()[: _whole(path, path.stat().st_size)])
 
 
 def _whole(path: Path, size: int) -> int:

@@ -147,6 +147,9 @@ class _Run:
         try:
             strays.sweep({self._folder, *(job.output.parent for job in jobs)})
             self._cache.sweep()
+            with alone(self._folder):
+                results.fold(self._folder, self._part)
+                run_record.fold(self._folder, self._part)
             plan = make_plan(run_record.reopened(self._folder, jobs), cache=self._cache, workers=self._executor.workers)
             self._record.planned(plan)
             self._tell(Planned(plan=plan))
@@ -167,7 +170,8 @@ class _Run:
 
     def _settle(self, plan: Plan, file: results.ResultsFile) -> list[PlannedJob]:
         """Write down what is done or refused; what is to be done stays."""
-        known = {line["id"]: line for line in results.read(self._folder / results.part_name(self._part))}
+        written = [results.EARLIER, results.part_name(self._part)] if self._part else [results.NAME]
+        known = {line["id"]: line for name in written for line in results.read(self._folder / name)}
         lines = []
         for planned in plan.jobs:
             if planned.state == "todo":

@@ -72,6 +72,14 @@ class RunRecord:
         _write(self._path, self._record)
 
 
+def fold(folder: Path, part: str) -> None:
+    """Before a run begins, remove the records of runs that were divided otherwise; what they did stands in the results."""
+    count = part.rpartition("-")[2]
+    for path in folder.glob(PARTS):
+        if not part or not path.stem.endswith(f"-of-{count}"):
+            path.unlink()
+
+
 def join(folder: Path) -> None:
     """Make ``run.json`` of the parts' files, if there are any. Only one process may do so at a time."""
     parts = [part for path in sorted(folder.glob(PARTS)) if (part := _read(path))]

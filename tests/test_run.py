@@ -211,6 +211,32 @@ def test_parts_write_files_of_their_own_that_are_joined(
     assert not [name for name in names(folder) if name.startswith(".")]
 
 
+def test_a_run_that_is_divided_otherwise_knows_what_was_done(
+    job: Callable[..., Job], go: Callable[..., RunSummary], folder: Path
+) -> None:
+    jobs = [job(f"j{k}", driving=f"motion:{motion}") for k, motion in enumerate(("nod", "wave", "turn", "talk"))]
+    bad = job("bad", renderer="fakes:DiesOnce")
+
+    def parts(jobs: list[Job], count: int) -> None:
+        for index in range(count):
+            go(jobs, shard=Shard(index=index, count=count))
+
+    go(jobs[:1])
+    parts(jobs[:2], 2)
+    assert set(last_lines(folder)) == {"j0", "j1"}
+    parts(jobs[:3], 3)
+    assert set(last_lines(folder)) == {"j0", "j1", "j2"}
+    go([*jobs, replace(bad, preset=replace(bad.preset, renderer="fakes:Raises"))])
+    assert {name: line["status"] for name, line in last_lines(folder).items()} == {
+        **dict.fromkeys(("j0", "j1", "j2", "j3"), "ok"), "bad": "failed",
+    }  # fmt: skip
+    parts([*jobs, replace(bad, preset=replace(bad.preset, renderer="fakes:Plain"))], 2)
+    assert {line["status"] for line in last_lines(folder).values()} == {"ok"}
+    assert sum(1 for _ in results.read(folder / results.NAME)) == 6  # the failure, and then the success
+    go(jobs)
+    assert names(folder) == OWN | {f"{name}.mp4{end}" for name in ("bad", "j0", "j1", "j2", "j3") for end in ("", ".json")}
+
+
 class _Stops:
     """Does one task, then a signal comes."""
 
