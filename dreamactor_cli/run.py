@@ -275,6 +275,8 @@ class _Run:
 
     def _conclude(self, ending: str) -> None:
         """Say how the run ended, and write the report; neither may hide what ended it."""
+        if self._lost.is_set():
+            return  # the folder is another run's now
         try:
             run_record.note_closed(self._folder, self._part)
             self._record.ended(ending, rendered=self._rendered, failed=len(self._failed))

@@ -265,6 +265,27 @@ def test_a_signal_keeps_what_is_done(
     assert go(jobs).rendered == 1
 
 
+def test_a_run_that_lost_its_folder_stops_and_writes_nothing_more(
+    job: Callable[..., Job], folder: Path, shared_cache: Cache
+) -> None:
+    marker = folder / ".dreamactor-run.lock"
+
+    class Sleeps(_Stops):
+        """While this run sleeps, another one takes the folder and puts its own marker there."""
+
+        def run(self, tasks: Sequence[Task], on_event: Any) -> Iterator[RenderResult]:
+            marker.unlink()
+            marker.write_text("filelock/2\npid=1\nhost=elsewhere\nmode=lease\ntoken=0\nduration=30.0\n")
+            time.sleep(12)  # its own marker is looked after every ten seconds
+            yield from self._worker.run(tasks, on_event)
+
+    with pytest.raises(UsageError, match="another run took over"):
+        run_manifest([job("a")], folder=folder, cache=shared_cache, executor=Sleeps(folder / "b.mp4"))
+    assert json.loads((folder / "run.json").read_text("utf-8"))["ending"] == "running"
+    assert "elsewhere" in marker.read_text("utf-8")
+    assert not (folder / "report.html").exists()
+
+
 def test_an_output_without_its_sidecar_is_made_again_after_a_kill(
     job: Callable[..., Job], go: Callable[..., RunSummary], folder: Path
 ) -> None:
