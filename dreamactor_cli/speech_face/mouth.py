@@ -34,9 +34,11 @@ SHARE_CLOSING, SHARE_OPENING = 0.35, 0.2  # of the way between the lips that the
 USUAL_WIDTH = 0.85  # of a mouth, inter-ocular units
 SIZES = (0.6, 1.1)  # of an actor's mouth, to the usual one
 SHUT = (0.03, 0.06)  # opening of the picture's mouth, inter-ocular units, between which it stops to count as shut
+WIDTHS = (0.14, 0.18)  # change of the distance of the corners at a width of 1 and of -1, inter-ocular units
 TOUCHING = (0.0, 0.08)  # opening between which lips stand exactly one above the other
 
-# Weight of each blendshape at an articulation of 1. A width below 0 purses the lips, see `_weights`.
+# Weight of each blendshape at an articulation of 1; a width below 0 purses the lips. How far the corners part is exact, see
+# `Mouth._bring_corners`.
 SHAPES: dict[str, dict[str, float]] = {
     "spread": {"mouthStretchLeft": 0.32, "mouthStretchRight": 0.32, "mouthSmileLeft": 0.16, "mouthSmileRight": 0.16},
     "purse": {"mouthPucker": 0.35},
@@ -82,10 +84,26 @@ class Mouth:
         moved += (jaw - self.size * weights[:, BLENDSHAPES.index("jawOpen")])[:, None, None] * _jaw()
         # The lip that is tucked under the upper teeth lies further back.
         moved += self.size * tracks.lip_tuck[start:stop, None, None] * 0.05 * _lower_pull()[None, :, 5:6] * (0, 0, 1)
+        moved += self._bring_corners(self._face + moved, tracks.width[start:stop])
         awake = 1 - tracks.rest[start:stop]
         lips = self._bring_lips(self._face + moved, self.size * tracks.opening[start:stop])
         lips *= (1 - self._rests * (1 - awake))[:, None, None]
         return moved + lips, self._told(weights, lips, awake)
+
+    def _bring_corners(self, shaped: Array, width: Array) -> Array:
+        """What brings the corners of faces (T, 478, 3) as far apart as a width (T,) says, exactly; (T, 478, 3).
+
+        Rounding and jaw have their say on lips and chin, but not on the width, which is heard by itself.
+        """
+        left, right = OUTER_UPPER[0], OUTER_UPPER[-1]
+        wide, narrow = WIDTHS
+        change = self.size * np.where(width > 0, wide, narrow) * width
+        wanted = np.linalg.norm(self._face[right] - self._face[left]) + change
+        apart = shaped[:, right] - shaped[:, left]
+        across = np.sqrt(np.maximum(wanted**2 - apart[:, 1] ** 2 - apart[:, 2] ** 2, 0.01))
+        out = np.zeros_like(shaped)
+        out[..., 0] = (across - apart[:, 0])[:, None] * _sideways()
+        return out
 
     def _weights(self, tracks: MouthTracks, at: slice) -> Array:
         """ARKit weights of the articulation, (T, 52), the closing of the lips left out."""
@@ -128,6 +146,13 @@ class Mouth:
 @cache
 def _jaw() -> Array:
     return blendshapes.basis()[BLENDSHAPES.index("jawOpen")]
+
+
+@cache
+def _sideways() -> Array:
+    """Movement to the side of each landmark while the corners part by 1, (478,)."""
+    stretch = blendshapes.basis()[[BLENDSHAPES.index(f"mouthStretch{side}") for side in ("Left", "Right")]].sum(0)[:, 0]
+    return np.asarray(stretch / (stretch[OUTER_UPPER[-1]] - stretch[OUTER_UPPER[0]]))
 
 
 @cache
