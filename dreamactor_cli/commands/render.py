@@ -54,7 +54,9 @@ _Emit = Annotated[
 _Parts = Annotated[
     int | None, typer.Option("--parts", min=1, max=1000, metavar="N", help="Of --emit: tasks of the job [default: 8].")
 ]
-_Retries = Annotated[int, typer.Option("--retries", min=0, max=10, metavar="N", help="Of lost workers, hangs, lack of memory.")]
+_Retries = Annotated[
+    int, typer.Option("--retries", min=0, max=10, metavar="N", help="More tries after a lost worker, a hang or lack of memory.")
+]
 _Timeout = Annotated[float | None, typer.Option("--timeout", min=1, metavar="SECONDS", help="After which a job counts as hung.")]
 _FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")]
 _MaxFailures = Annotated[int | None, typer.Option("--max-failures", min=1, metavar="N", help="Stop after so many failures.")]
