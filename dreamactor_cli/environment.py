@@ -84,8 +84,10 @@ def _later(distribution: str) -> Finding:
     try:
         return Finding(name=distribution, state="ok", detail=f"{version(distribution)} (not needed by the geometry renderer)")
     except PackageNotFoundError:
-        extra = "speech" if distribution in ("librosa", "openai-whisper", "ray") else "diffusion"
+        extra = "speech" if distribution in ("torch", "librosa", "openai-whisper", "ray") else "diffusion"
         mend = f"in the checkout: pip install '.[{extra}]'"
+        if distribution == "torch":
+            return Finding(name=distribution, state="note", detail="not there; lipsync needs it, animate does not", mend=mend)
         return Finding(name=distribution, state="note", detail="not there; the geometry renderer does not need it", mend=mend)
 
 

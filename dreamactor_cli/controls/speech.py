@@ -242,10 +242,13 @@ def _ear(name: str) -> Ear:
     """What hears.
 
     Raises:
-        MissingRequirement: weights are not there.
+        MissingRequirement: weights, or a package that is needed here alone, are not there.
     """
-    from dreamactor_cli.models import speech_motion, speech_weights
-
+    try:
+        from dreamactor_cli.models import speech_motion, speech_weights
+    except ModuleNotFoundError as error:
+        hint = "install it: pip install torch==2.13.0 (dreamactor doctor tells more)"
+        raise MissingRequirement(f"to hear speech the package {error.name} is needed, which is not there", hint) from error
     if name == MEL:
         model = speech_weights.load()
         weights = sha256_file(speech_weights.SHIPPED / "model.safetensors")

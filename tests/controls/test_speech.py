@@ -130,6 +130,16 @@ def test_what_cannot_be_heard_is_refused(tmp_path, cache, face_clip, encode_clip
         hear(mute, fps=Fraction(25), cache=cache, encoder="whisper:none-of-this-name")
 
 
+def test_without_torch_it_is_said_what_to_install(sound, cache, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in ("speech_motion", "speech_weights"):
+        monkeypatch.delitem(sys.modules, f"dreamactor_cli.models.{name}")
+        monkeypatch.delattr(f"dreamactor_cli.models.{name}")
+    with pytest.raises(MissingRequirement, match="torch") as missing:
+        hear(sound, fps=Fraction(25), cache=cache)
+    assert missing.value.exit_code == 3
+
+
 def test_a_video_is_heard_by_its_sound(face_clip, cache) -> None:
     assert hear(face_clip.path, fps=face_clip.fps, cache=cache).stream.num_frames == pytest.approx(face_clip.num_frames, abs=1)
 
