@@ -107,7 +107,7 @@ def already_there(job: Job, wanted: str) -> RenderResult | None:
     """
     if not (job.output.is_file() or sidecar.sequence_files(job.output)):
         return None
-    if job.output.resolve() in {path.resolve() for path in sidecar.input_files(job)}:
+    if job.output.is_file() and any(job.output.samefile(path) for path in sidecar.input_files(job)):
         raise UsageError(f"{job.output} is an input of this job", "choose another name with -o")
     if job.overwrite:
         return None
