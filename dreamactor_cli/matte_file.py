@@ -38,8 +38,11 @@ def encode_mattes(masks: U8) -> tuple[U8, Offsets]:
 
     if masks.ndim != 3 or masks.dtype != np.uint8 or not _fits(*masks.shape):
         raise ValueError(f"masks must be uint8 (T, h, w), not {masks.dtype} {masks.shape}")
-    files = []
-    for mask in masks:
+    files: list[NDArray[np.uint8]] = []
+    for frame, mask in enumerate(masks):
+        if frame and np.array_equal(mask, masks[frame - 1]):  # of a picture that was still, and not measured again
+            files.append(files[-1])
+            continue
         done, data = cv2.imencode(".png", mask, [cv2.IMWRITE_PNG_COMPRESSION, 3])
         if not done:
             raise ValueError(f"a mask of {mask.shape} cannot be compressed")

@@ -25,7 +25,7 @@ def extractor_table() -> dict[str, str]:
     """The built-in extractors and those of installed packages."""
     from importlib.metadata import entry_points
 
-    return {**EXTRACTORS, **{point.name: point.value for point in entry_points(group="dreamactor.extractors")}}
+    return {**{point.name: point.value for point in entry_points(group="dreamactor.extractors")}, **EXTRACTORS}
 
 
 def load_extractor(name: str) -> type[Extractor]:
@@ -34,7 +34,8 @@ def load_extractor(name: str) -> type[Extractor]:
 
     from dreamactor_cli.errors import UsageError
 
-    table = extractor_table()
+    # Looking through the installed packages takes 0.1 s in every process.
+    table = EXTRACTORS if name in EXTRACTORS else extractor_table()
     if name not in table:
         raise UsageError(f"there is no control signal {name!r}", f"choose from {', '.join(table)}")
     module, _, attribute = table[name].partition(":")

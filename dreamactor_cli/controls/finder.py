@@ -35,7 +35,8 @@ class Person(NamedTuple):
 
 def face_extent(landmarks: F32) -> tuple[float, float, float]:
     """Centre and half of the longer side of a face mesh, px."""
-    low, high = landmarks[:468, :2].min(0), landmarks[:468, :2].max(0)
+    axes = np.ascontiguousarray(landmarks[:468, :2].T)
+    low, high = axes.min(1), axes.max(1)
     middle = (low + high) / 2
     return float(middle[0]), float(middle[1]), float((high - low).max() / 2)
 

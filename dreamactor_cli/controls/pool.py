@@ -6,6 +6,7 @@ imported again, nothing is pickled, and what native libraries print goes to a fi
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import selectors
@@ -241,6 +242,7 @@ def serve() -> None:
         first = json.loads(sys.stdin.buffer.readline())
         module, _, function = first["target"].partition(":")
         handler = getattr(import_module(module), function)(first["payload"])
+        gc.freeze()  # what was imported stays
         for line in sys.stdin.buffer:
             send({"result": handler(json.loads(line)["task"], lambda message: send({"tell": message}))})
     except BrokenPipeError:
