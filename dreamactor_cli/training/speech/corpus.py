@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -128,7 +128,7 @@ def make_corpus(path: Path, recipe: Recipe, *, workers: int = 2) -> Iterator[tup
             parts[task.part].append(speech)
             done += task.seconds
             yield done, total
-    arrays = {f"{part}.{name}": value for part, made in parts.items() for name, value in _join(made)._asdict().items()}
+    arrays = {f"{part}.{name}": value for part, made in parts.items() for name, value in join(made)._asdict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as beside:
         save_file(arrays, beside, {"recipe": recipe.key})
@@ -162,7 +162,7 @@ def _make(task: _Task) -> Speech:
         seconds += len(made[-1].mel) / 100
         if seconds >= task.seconds:
             break
-    return _join(made)
+    return join(made)
 
 
 def _speech(task: _Task) -> Iterator[Utterance]:
@@ -214,7 +214,8 @@ def _learnable(utterance: Utterance, *, with_sound: bool) -> Speech:
     return Speech(mel.astype(np.float16), articulation.astype(np.float16), targets.visemes, length, sound)
 
 
-def _join(made: list[Speech]) -> Speech:
+def join(made: Sequence[Speech]) -> Speech:
+    """One after the other."""
     return Speech(*(np.ascontiguousarray(np.concatenate(columns)) for columns in zip(*made)))
 
 

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from dreamactor_cli.models.speech_motion import SpeechMotion
-from dreamactor_cli.training.speech.corpus import Speech
+from dreamactor_cli.training.speech.corpus import Speech, join
 from dreamactor_cli.training.speech.evaluate import evaluate
 from dreamactor_cli.training.speech.examples import MelExamples
 from dreamactor_cli.training.speech.fit import Progress, fit
@@ -36,7 +35,7 @@ def run(held_out: Mapping[str, Speech], model: SpeechMotion, checkpoint: Path, s
 def test_learning_is_visible(held_out: Mapping[str, Speech], tmp_path: Path) -> None:
     """From three sets of nine seconds the network learns to hear the fourth better than loudness tells."""
     parts = [held_out[name] for name in ("voices", "recorded", "both")]
-    speech = Speech(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    speech = join(parts)
     model = network()
     losses = [at.loss for at in fit(model, MelExamples(speech, 8).draw, steps=250, seed=1, checkpoint=tmp_path / "c", key="")]
     judged = evaluate(model, held_out["languages"])
