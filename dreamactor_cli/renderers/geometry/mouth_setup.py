@@ -18,7 +18,7 @@ LOWER = np.array([78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308])
 LIP_PAIRS = np.array([[81, 178], [82, 87], [13, 14], [312, 317], [311, 402]])
 NOSE_BASE = np.array([2, 97, 326])  # stays with the skull
 CHIN = np.array([152, 175, 199, 200])  # follows the jaw
-_TIP_BELOW_LIP = 0.028  # how far the upper teeth stand out under a lip at rest
+TIP_BELOW_LIP = 0.028  # how far the upper teeth stand out under a lip at rest
 _TIP_BEHIND_NOSE = 0.06
 _OVERBITE = 0.045  # how far the upper tips cover the lower ones when the jaw is closed
 _TEETH_MIN_GAP = 0.03  # a smaller opening shows no teeth worth keeping
@@ -129,7 +129,7 @@ def measure_mouth(image: U8, landmarks: NDArray[np.float64], rotation: NDArray[n
     palette = measure_palette(image, landmarks)
     resolution = float(np.clip(unit, 48.0, 400.0))
     curve = arch_curve()
-    tip = np.array([0.0, local[13, 1] + _TIP_BELOW_LIP, local[NOSE_BASE, 2].mean() + _TIP_BEHIND_NOSE])
+    tip = np.array([0.0, local[13, 1] + TIP_BELOW_LIP, local[NOSE_BASE, 2].mean() + _TIP_BEHIND_NOSE])
     gaps = np.linalg.norm(landmarks[LIP_PAIRS[:, 0]] - landmarks[LIP_PAIRS[:, 1]], axis=1) / unit
     upper, tip, palette = _upper_row(image, landmarks, rotation, unit, palette, resolution, tip)
     return MouthModel(

@@ -33,11 +33,14 @@ class MouthSwap:
         image: a frame from which the inside of the mouth is learned, (H, W, 3); best one that shows teeth.
         landmarks: of this frame, (478, 3) px.
         rotation: of the head in it, (3, 3).
+        calm: the canonical face at rest, (478, 3); None if the frame shows it.
     """
 
-    def __init__(self, image: U8, landmarks: NDArray[np.floating], rotation: NDArray[np.floating]) -> None:
+    def __init__(
+        self, image: U8, landmarks: NDArray[np.floating], rotation: NDArray[np.floating], calm: NDArray[np.floating] | None = None
+    ) -> None:
         points = np.asarray(landmarks, np.float64)
-        self._mouth = MouthInterior(image, points, rotation)
+        self._mouth = MouthInterior(image, points, rotation, calm=calm)
         self._light = _light(image, points)
         oval = list(head_space.FACE_OVAL)
         shape = head_space.template()
