@@ -104,8 +104,7 @@ class MouthInterior:
             rotation: of the target's head, (3, 3).
             driver_patch: the driver's inner mouth, (h, w, 3): columns from the left to the right inner corner, rows from
                 the upper to the lower inner lip; drawn instead of the arches, in the reference's light.
-            always: draw whatever the lips do. A mouth that speaks passes the reference's opening again and again, and its
-                teeth would flicker between the drawn ones and those of the picture.
+            always: draw whatever the lips do: a mouth that speaks would flicker between drawn teeth and the picture's.
         """
         points = np.ascontiguousarray(landmarks, np.float64)
         turn = np.ascontiguousarray(rotation, np.float64)
