@@ -19,7 +19,8 @@ MAX_FUNCTION_LINES = 70
 
 # Packages that cost more than a moment to import.
 HEAVY = {
-    "torch", "diffusers", "transformers", "accelerate", "peft", "mediapipe", "librosa", "whisper", "ray", "pebble", "decord", "av",
+    "torch", "diffusers", "transformers", "accelerate", "peft", "mediapipe", "librosa", "whisper", "ray", "pebble", "decord",
+    "av",
     "numba", "scipy", "skimage", "cv2", "matplotlib", "pydantic", "PIL", "ffmpeg", "imageio_ffmpeg",
     "c2pa", "cryptography", "jinja2",
 }  # fmt: skip
@@ -58,7 +59,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "run": ("run_record", "results", "strays", "folder_lock", "plan", "executors", "report", "sidecar", "cache", *BASE),
     "run_record": ("plan", "executors", "sidecar", *BASE),
     "results": BASE, "strays": BASE, "folder_lock": BASE,
-    "executors": ("executors", "strays", "pipeline", "kept", "reference", "endings", "evaluation", "controls", "cache", "media", *BASE),
+    "executors": (
+        "executors", "strays", "pipeline", "kept", "reference", "endings", "evaluation", "controls", "cache", "media", *BASE,
+    ),
     "pipeline": (*PIPELINE, "retarget", "renderers", "media", "cache", *BASE),
     "driving": ("controls", "controls_file", "media", "cache", "motion", *BASE),
     "reference": ("controls", "controls_file", "media", "cache", "retarget", *BASE),

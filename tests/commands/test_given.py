@@ -30,7 +30,8 @@ def test_what_was_given_is_said_again(cli: Cli, manifest: str, tmp_path: Path) -
     [line] = [line for line in ended.out.splitlines() if line.startswith('"${program[@]}" ')]
     words = shlex.split(line.removesuffix(" &"))[1:]
     assert words[:4] == ["render", str(tmp_path / "m.csv"), "-o", str(tmp_path / "out")]
-    wanted = {f"--background={tmp_path / 'wall paper.png'}", "--fps=25", "--no-relight", "--overwrite", "--qc=warn", "--retries=3"}
+    wall = tmp_path / "wall paper.png"
+    wanted = {f"--background={wall}", "--fps=25", "--no-relight", "--overwrite", "--qc=warn", "--retries=3"}
     assert set(words[4:-2]) == wanted | {"--quiet"}
     assert f"DREAMACTOR_CACHE={tmp_path / 'cache'}" in ended.out
     assert not (tmp_path / "out").exists()
