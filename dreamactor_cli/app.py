@@ -21,6 +21,7 @@ from dreamactor_cli.commands.common import with_global_options
 from dreamactor_cli.console import Console, one_line
 from dreamactor_cli.endings import ending_of, failure_record
 from dreamactor_cli.errors import Stopped, UsageError
+from dreamactor_cli.quiet import terminal
 
 app = typer.Typer(
     name="dreamactor",
@@ -102,7 +103,9 @@ def _fail(console: Console, error: BaseException) -> int:
         traceback.print_exception(error)
     if console.json:
         console.result("", failure_record(ending))
-    sys.stderr.write(one_line(ending.line()) + "\n")
+    with terminal():
+        sys.stderr.write(one_line(ending.line()) + "\n")
+        sys.stderr.flush()
     return ending.exit_code
 
 

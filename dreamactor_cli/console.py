@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dreamactor_cli.quiet import terminal
+
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn, Task
 
@@ -84,7 +86,8 @@ class Console:
     def plain(self, line: str) -> None:
         """Write a line to stderr as it is, for a program that reads it."""
         try:
-            print(line, file=sys.stderr, flush=True)  # noqa: T201
+            with terminal():
+                print(line, file=sys.stderr, flush=True)  # noqa: T201
         except BrokenPipeError:
             sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +18,7 @@ from dreamactor_cli.driving import Driver, load_driver
 from dreamactor_cli.errors import UsageError
 from dreamactor_cli.kept import Kept
 from dreamactor_cli.media import AudioSource, VideoWriter
+from dreamactor_cli.readying import Readying
 from dreamactor_cli.reference import LoadedReference
 from dreamactor_cli.retarget.transfer import RetargetedStream
 from dreamactor_cli.speaking import Speaker, load_speaker
@@ -73,19 +73,7 @@ def run_job(
         check_output(job)
         if dubbing.is_dub(job):
             return _dubbed(job, description, cache, clock, tell, means)
-
-        def prepared() -> LoadedReference:
-            with clock("reference"):
-                loaded = kept.reference(job.references, description["references"], size=job.preset.size, cache=cache)
-                renderer.prepare(loaded.reference, _settings(job, loaded.reference, means))
-            return loaded
-
-        with ThreadPoolExecutor(1) as beside:
-            # The picture is made ready while the processes that extract are still starting.
-            waiting = beside.submit(prepared)
-            with clock("extract"):
-                driver = _driver(job, renderer.spec, cache, means, waiting, tell)
-            loaded = waiting.result()
+        loaded, driver = _inputs(job, description["references"], renderer, kept, cache, clock, tell, means)
         with clock("render"):
             tags = provenance.container_tags(description)
             frames, warnings = _render(job, renderer, loaded.reference, driver, tags, tell, means)
@@ -130,16 +118,34 @@ def needed_signals(job: Job, spec: RendererSpec) -> tuple[str, ...]:
     return (*spec.needs, "appearance") if wants_pixels else spec.needs
 
 
-def _driver(job: Job, spec: RendererSpec, cache: Cache, means: Means, waiting: Future[LoadedReference], tell: Progress) -> Driver:
-    """What drives the job; given up as soon as the reference turns out to be of no use."""
+def _inputs(
+    job: Job, sha256: Sequence[str], renderer: Renderer, kept: Kept, cache: Cache, clock: _Clock, tell: Progress, means: Means
+) -> tuple[LoadedReference, Driver]:
+    """Reference and driver, side by side; the driver is given up as soon as the reference turns out to be of no use."""
+
+    def load() -> LoadedReference:
+        with clock("reference"):
+            return kept.reference(job.references, sha256, size=job.preset.size, cache=cache)
+
+    def prepare(loaded: LoadedReference) -> None:
+        with clock("reference"):
+            renderer.prepare(loaded.reference, _settings(job, loaded.reference, means))
 
     def on_progress(done: int, total: int) -> None:
-        if waiting.done():
-            waiting.result()
+        readying.check()
         tell("extract", done, total)
 
-    load = load_speaker if job.kind == "lipsync" else load_driver
-    return load(job, signals=needed_signals(job, spec), cache=cache, workers=means.workers, on_progress=on_progress)
+    readying = Readying(load, prepare)
+    load_any = load_speaker if job.kind == "lipsync" else load_driver
+    try:
+        with clock("extract"):
+            signals = needed_signals(job, renderer.spec)
+            driver = load_any(job, signals=signals, cache=cache, workers=means.workers, on_progress=on_progress)
+        return readying.result(), driver
+    except BaseException as error:
+        # What is kept is not to be touched any more when the next job begins.
+        readying.give_up(wholly=means.kept is not None and isinstance(error, Exception))
+        raise
 
 
 def _settings(job: Job, reference: Reference, means: Means) -> RenderSettings:

@@ -26,9 +26,9 @@ HEAVY = {
 }  # fmt: skip
 
 # Who may import which packages of ours. A file belongs to the first layer whose name its module starts with.
-BASE = ("contracts", "arkit", "errors", "head_space", "person_space", "resources", "nearest", "atomic")
+BASE = ("contracts", "arkit", "errors", "head_space", "person_space", "resources", "nearest", "atomic", "quiet")
 # What the pipeline is made of.
-PIPELINE = ("driving", "speaking", "dubbing", "captions", "reference", "compose", "sidecar", "provenance", "kept")
+PIPELINE = ("driving", "speaking", "dubbing", "captions", "reference", "compose", "sidecar", "provenance", "kept", "readying")
 LAYERS: dict[str, tuple[str, ...]] = {
     "app": ("commands", "console", "endings", *BASE),
     "__main__": ("app",),
@@ -102,7 +102,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "cache": BASE,
     "media": ("media", *BASE),
     "contracts": ("contracts", "arkit"), "arkit": (), "errors": (), "resources": (), "nearest": (), "head_space": ("resources",),
-    "atomic": ("errors",), "person_space": ("contracts", "head_space"),
+    "atomic": ("errors",), "quiet": (), "readying": ("reference",), "person_space": ("contracts", "head_space"),
 }  # fmt: skip
 
 # Only these packages may know a library, wherever in a file it is imported.

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dreamactor_cli.contracts import F32, U8
-from dreamactor_cli.controls.quiet import quiet_stderr
 from dreamactor_cli.errors import MissingRequirement
+from dreamactor_cli.quiet import quiet_stderr
 
 # What mediapipe imports and nothing here uses: with it the import takes three times as long, in every worker.
 _UNUSED = ("matplotlib", "matplotlib.pyplot", "mediapipe.python.solutions.download_utils")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 # The file descriptor is the process' own: two threads that put it aside at once would not both bring it back.
 _aside = threading.RLock()
+PATIENCE = 5.0  # seconds that a message waits for it
 
 
 @contextmanager
@@ -33,3 +34,14 @@ def quiet_stderr() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(saved, 2)
             os.close(saved)
+
+
+@contextmanager
+def terminal() -> Iterator[None]:
+    """Wait until no other thread has put the terminal aside, so that what is written now is seen."""
+    free = _aside.acquire(timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        if free:
+            _aside.release()

@@ -6,7 +6,9 @@ import os
 import threading
 import time
 
-from dreamactor_cli.controls.quiet import quiet_stderr
+import pytest
+
+from dreamactor_cli.quiet import quiet_stderr, terminal
 
 
 def test_threads_that_overlap_give_the_terminal_back() -> None:
@@ -31,3 +33,21 @@ def test_a_section_within_another_does_not_wait_for_itself() -> None:
     with quiet_stderr(), quiet_stderr():
         inside = True
     assert inside
+
+
+def test_a_message_waits_until_the_terminal_is_back(capfd: pytest.CaptureFixture[str]) -> None:
+    aside = threading.Event()
+
+    def chatter() -> None:
+        with quiet_stderr():
+            os.write(2, b"chatter\n")
+            aside.set()
+            time.sleep(0.1)
+
+    thread = threading.Thread(target=chatter)
+    thread.start()
+    aside.wait()
+    with terminal():
+        os.write(2, b"message\n")
+    thread.join()
+    assert capfd.readouterr().err == "message\n"
