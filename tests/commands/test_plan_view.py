@@ -30,7 +30,9 @@ def manifest(astronaut: Path, face_clip: FaceClip, tmp_path: Path) -> Path:
 
 
 def test_programs_are_told_everything(cli: Cli, manifest: Path, tmp_path: Path, face_clip: FaceClip) -> None:
-    ended = cli("render", manifest, "-o", tmp_path / "out", "--dry-run", "--workers", "2", "--json")
+    ended = cli(
+        "render", manifest, "-o", tmp_path / "out", "--dry-run", "--workers", "2", "--json", "--cache-dir", tmp_path / "cache"
+    )
     assert ended.code == 0, ended.err
     *records, total = ended.records()
     inputs = [record for record in records if record["kind"] == "input"]
@@ -47,7 +49,7 @@ def test_programs_are_told_everything(cli: Cli, manifest: Path, tmp_path: Path, 
 
 
 def test_lines_of_a_pipe(cli: Cli, manifest: Path, tmp_path: Path) -> None:
-    ended = cli("render", manifest, "-o", tmp_path / "out", "--dry-run", "--shard", "1/1")
+    ended = cli("render", manifest, "-o", tmp_path / "out", "--dry-run", "--shard", "1/1", "--cache-dir", tmp_path / "cache")
     lines = ended.out.splitlines()
     assert [line.split()[0] for line in lines[:-1]] == ["extract", "extract", "todo", "todo", "refused"]
     assert "\x1b" not in ended.out
