@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dreamactor_cli import nearest
-from dreamactor_cli.cache import ENVIRONMENT
 from dreamactor_cli.commands import options as o
 from dreamactor_cli.console import Console
 from dreamactor_cli.errors import DiskFull, JobFailed, ManifestError, UsageError
@@ -175,6 +174,7 @@ def _dry_run(console: Console, jobs: Sequence[Job], output: Path, shard: str | N
 
 def _emit(context: typer.Context, farm: str, manifest: str, output: Path, parts: int) -> None:
     """Write the job template of a farm."""
+    from dreamactor_cli.cache import ENVIRONMENT
     from dreamactor_cli.commands.given import given_options
     from dreamactor_cli.emit import EmitRequest, emit
 
