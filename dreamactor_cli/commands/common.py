@@ -1,4 +1,4 @@
-"""What the commands share: the global options, and how times and signals are written."""
+"""What the commands share: the global options, and how signals are written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from dreamactor_cli.console import Console
-from dreamactor_cli.job_options import seconds as seconds
 
 _GLOBAL: dict[str, Any] = {
     "json_": Annotated[bool, typer.Option("--json", help="Results as JSON, one object a line.")],

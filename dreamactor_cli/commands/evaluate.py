@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from dreamactor_cli.commands import options as o
-from dreamactor_cli.commands.common import seconds
 from dreamactor_cli.errors import JobFailed
+from dreamactor_cli.job_options import seconds
 
 
 def evaluate(

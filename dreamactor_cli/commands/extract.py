@@ -10,10 +10,10 @@ import typer
 
 from dreamactor_cli import nearest
 from dreamactor_cli.commands import options as o
-from dreamactor_cli.commands.common import seconds
 from dreamactor_cli.console import Console, OnProgress
 from dreamactor_cli.endings import failure_record
 from dreamactor_cli.errors import DreamActorError, JobFailed, Stopped, UsageError
+from dreamactor_cli.job_options import seconds
 
 if TYPE_CHECKING:
     from dreamactor_cli.contracts import ControlStream

@@ -9,8 +9,8 @@ import typer
 
 from dreamactor_cli.commands import animate
 from dreamactor_cli.commands import options as o
-from dreamactor_cli.commands.common import seconds
 from dreamactor_cli.errors import UsageError
+from dreamactor_cli.job_options import seconds
 
 
 def lipsync(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
@@ -123,7 +124,7 @@ class Extractor(Protocol):
         """Arrays (T, ...) of the chunk, ``score`` among them (0 where there is nothing)."""
 
 
-class Plain:
+class Plain(ABC):
     """Defaults of an extractor that needs nothing beyond `measure` and `stack`."""
 
     held: ClassVar[tuple[str, ...]] = ()
@@ -143,9 +144,9 @@ class Plain:
         """Take note of the frames before the chunk: by measuring them."""
         self.measure(views)
 
+    @abstractmethod
     def measure(self, views: Sequence[View]) -> list[Arrays | None]:
         """Arrays of frames; see `Extractor`."""
-        raise NotImplementedError
 
 
 def stack_frames(frames: Sequence[Arrays | None], shapes: Mapping[str, tuple[int, ...]]) -> Arrays:
