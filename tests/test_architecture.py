@@ -26,7 +26,7 @@ HEAVY = {
 }  # fmt: skip
 
 # Who may import which packages of ours. A file belongs to the first layer whose name its module starts with.
-BASE = ("contracts", "arkit", "errors", "head_space", "person_space", "resources", "nearest", "atomic", "quiet")
+BASE = ("contracts", "arkit", "errors", "head_space", "person_space", "body_space", "resources", "nearest", "atomic", "quiet")
 # What the pipeline is made of.
 PIPELINE = ("driving", "speaking", "dubbing", "captions", "reference", "compose", "sidecar", "provenance", "kept", "readying")
 LAYERS: dict[str, tuple[str, ...]] = {
@@ -103,6 +103,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "media": ("media", *BASE),
     "contracts": ("contracts", "arkit"), "arkit": (), "errors": (), "resources": (), "nearest": (), "head_space": ("resources",),
     "atomic": ("errors",), "quiet": (), "readying": ("reference",), "person_space": ("contracts", "head_space"),
+    "body_space": ("contracts",),
 }  # fmt: skip
 
 # Only these packages may know a library, wherever in a file it is imported.

@@ -40,6 +40,8 @@ class RendererSpec:
         needs: signals of the driver that must be extracted.
         reference_needs: signals of the reference.
         size_multiple: width and height must be multiples of it.
+        body_needs: signals of the driver that are extracted too where the reference shows a body that is to move (see
+            `body_space`); a renderer that names any also takes a reference without a face.
     """
 
     name: str
@@ -47,6 +49,7 @@ class RendererSpec:
     needs: tuple[str, ...]
     reference_needs: tuple[str, ...]
     size_multiple: int = 1
+    body_needs: tuple[str, ...] = ()
 
 
 class Renderer(Protocol):

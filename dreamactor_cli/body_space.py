@@ -1,0 +1,52 @@
+"""The skeleton: names and order of its joints, its bones, and what a picture must show of it to count as a body.
+
+What a renderer gets, and where it finds what belongs to it:
+
+- ``reference.controls.body`` is the picture at rest: ``joints_2d[0]`` px at the output's size, ``joints_3d[0]`` metres. Both
+  agree: ``joints_2d = px_per_metre * joints_3d[:, :2] + offset`` (a camera far away), so that depth can be compared with width.
+- ``controls.body`` is None where the body stays as it is in the picture (a portrait, or a ``--region`` without it); else it has
+  the same skeleton re-posed, frame by frame, with the lengths of the reference's bones. At the anchor frame of relative motion
+  it is exactly the reference's, in both arrays. ``score`` is the reference's: how well the picture shows a joint.
+- ``controls.hands`` likewise: 21 joints each, attached to the wrists of ``controls.body``; ``score`` 0 where the reference or
+  the driver shows no such hand, which then rides on the forearm.
+- ``controls.head`` rides on the neck of ``controls.body`` where there is one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dreamactor_cli.contracts import Body
+
+# BlazePose order; left and right are the person's.
+JOINTS = (
+    "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer", "left_ear",
+    "right_ear", "mouth_left", "mouth_right", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist",
+    "right_wrist", "left_pinky", "right_pinky", "left_index", "right_index", "left_thumb", "right_thumb", "left_hip",
+    "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "left_heel", "right_heel", "left_foot_index",
+    "right_foot_index",
+)  # fmt: skip
+NUM_JOINTS = len(JOINTS)
+
+HEAD = tuple(range(11))
+SHOULDERS, ELBOWS, WRISTS, HIPS, KNEES, ANKLES = (11, 12), (13, 14), (15, 16), (23, 24), (25, 26), (27, 28)
+FINGERS = ((17, 19, 21), (18, 20, 22))  # of the left and right hand: pinky, index, thumb
+FEET = ((29, 31), (30, 32))  # heel and toes
+
+SHOWN = 0.5  # visibility from which a joint counts as seen
+
+
+def shown_joints(body: Body, width: int, height: int, frame: int = 0) -> np.ndarray:
+    """Which joints of a frame are seen, and inside a picture of width x height px, (33,) bool."""
+    joints = body.joints_2d[frame]
+    inside = (joints >= 0).all(1) & (joints[:, 0] < width) & (joints[:, 1] < height)
+    return np.asarray(inside & (body.score[frame] >= SHOWN))
+
+
+def shows_body(body: Body | None, width: int, height: int) -> bool:
+    """Whether a picture shows more than head and shoulders: a hip, or an arm down to the elbow, of a person whose shoulders it
+    shows too."""
+    if body is None:
+        return False
+    shown = shown_joints(body, width, height)
+    return bool(shown[list(SHOULDERS)].any() and shown[list(HIPS + ELBOWS)].any())
