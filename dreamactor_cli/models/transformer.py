@@ -1,0 +1,391 @@
+"""The video diffusion transformer of DreamActor-M1 (arXiv 2504.01724, section 3), on the blocks of Wan 2.1.
+
+A noised latent video goes through as tokens, one to N clean references through the same weights, and every block does::
+
+    self-attention       over [noise, references]; references see references only
+    (text attention)     Wan's own, where the model has it and a text is given
+    face attention       noise to the motion tokens of its own frame
+    reference attention  noise to the references of the same depth
+    feed-forward
+
+The first, second and last are Wan's with Wan's names, so its checkpoints load as they are; what is added ends in zeros. A
+model with Wan's weights therefore gives Wan's output to the bit, whatever the pose and the motion are, as long as no
+reference is given. A reference is not gated to nothing at that point: it is a still frame, clean (t = 0) and in front of the
+clip, at distances that Wan's attention knows, and copying from frames is what that attention was trained for. A gate of
+zeros in its way would keep the gradients from the references at the start of the fine-tuning, and nothing else.
+
+References are not looked at by noise tokens only; they look at no noise, no motion and no text. What a block needs of them
+is the same at every step and in every branch of the guidance: `DreamActorTransformer3DModel.encode_references` computes it once.
+
+Letters in shapes: B batch, F latent frames, H W latent height and width, C channels, N references, L tokens, D width, M motion tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from diffusers import CacheMixin, ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockRegistry
+from diffusers.loaders import PeftAdapterMixin
+from diffusers.models._modeling_parallel import ContextParallelInput, ContextParallelOutput
+from diffusers.models.embeddings import PixArtAlphaTextProjection
+from diffusers.models.modeling_outputs import Transformer2DModelOutput
+from diffusers.models.normalization import FP32LayerNorm
+from diffusers.models.transformers.transformer_wan import (
+    WanRotaryPosEmbed,
+    WanTimeTextImageEmbedding,
+    WanTransformerBlock,
+)
+from torch import Tensor, nn
+
+from dreamactor_cli.models.attention import (
+    FaceAttnProcessor,
+    FaceTokens,
+    LayerReference,
+    ReferenceAttnProcessor,
+    ReferenceCache,
+    Rotary,
+    SelfAttnProcessor,
+    added_attention,
+    face_mask,
+    split_heads,
+)
+
+
+class DreamActorBlock(WanTransformerBlock):
+    """A block of Wan with face attention and reference attention between its text attention and its feed-forward.
+
+    Args:
+        dim: width D.
+        ffn_dim: of the feed-forward.
+        num_heads: of the self-attention and the text attention.
+        condition_heads: of the face and reference attention, of the same width as the others.
+        text: whether there is a text attention.
+        cross_attn_norm: as in Wan.
+        eps: of the norms.
+    """
+
+    def __init__(
+        self, dim: int, ffn_dim: int, num_heads: int, condition_heads: int, text: bool, cross_attn_norm: bool, eps: float
+    ) -> None:
+        super().__init__(dim, ffn_dim, num_heads, cross_attn_norm=cross_attn_norm, eps=eps)
+        self.attn1.set_processor(SelfAttnProcessor())
+        if not text:
+            self.attn2 = self.norm2 = None
+        head_dim = dim // num_heads
+        self.norm_face = FP32LayerNorm(dim, eps)
+        self.attn_face = added_attention(dim, condition_heads, head_dim, eps, FaceAttnProcessor())
+        self.norm_reference = FP32LayerNorm(dim, eps)
+        self.attn_reference = added_attention(dim, condition_heads, head_dim, eps, ReferenceAttnProcessor())
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None,
+        temb: Tensor,
+        rotary_emb: Rotary,
+        frames: Tensor,
+        face: FaceTokens | None = None,
+        reference: LayerReference | None = None,
+        encode: bool = False,
+    ) -> Tensor | tuple[Tensor, LayerReference]:
+        """Noise, or references.
+
+        Args:
+            hidden_states: (B, L, D).
+            encoder_hidden_states: (B, S, D) text; None skips the text attention.
+            temb: (B, F, 6, D) modulation of each frame, or (B, 1, 6, D).
+            rotary_emb: position of the tokens.
+            frames: (1, L) latent frame of the tokens.
+            face: motion tokens; None skips the face attention.
+            reference: None skips the reference attention.
+            encode: the tokens are references, and what the noise needs of them is returned too.
+
+        Returns:
+            (B, L, D); with ``encode`` also the keys and values of this block.
+        """
+        modulation = (self.scale_shift_table[:, None] + temb.float()).unbind(2)
+        shift_msa, scale_msa, gate_msa, shift_ffn, scale_ffn, gate_ffn = (of_tokens(x, frames) for x in modulation)
+
+        normed = (self.norm1(hidden_states.float()) * (1 + scale_msa) + shift_msa).type_as(hidden_states)
+        attended, key, value = self.attn1(normed, rotary_emb=rotary_emb, reference=reference)
+        hidden_states = (hidden_states.float() + attended * gate_msa).type_as(hidden_states)
+        if encode:
+            kept = LayerReference(key, value, *self._cross_keys(hidden_states))
+
+        if self.attn2 is not None and encoder_hidden_states is not None:
+            normed = self.norm2(hidden_states.float()).type_as(hidden_states)
+            hidden_states = hidden_states + self.attn2(normed, encoder_hidden_states)
+        if face is not None:
+            hidden_states = hidden_states + self.attn_face(self.norm_face(hidden_states), face.tokens, face.mask)
+        if reference is not None:
+            hidden_states = hidden_states + self.attn_reference(self.norm_reference(hidden_states), reference=reference)
+
+        normed = (self.norm3(hidden_states.float()) * (1 + scale_ffn) + shift_ffn).type_as(hidden_states)
+        hidden_states = (hidden_states.float() + self.ffn(normed).float() * gate_ffn).type_as(hidden_states)
+        return (hidden_states, kept) if encode else hidden_states
+
+    def _cross_keys(self, hidden_states: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of references for the reference attention, (B, R, H', E)."""
+        attn, normed = self.attn_reference, self.norm_reference(hidden_states)
+        return split_heads(attn.norm_k(attn.to_k(normed)), attn), split_heads(attn.to_v(normed), attn)
+
+
+TransformerBlockRegistry.register(DreamActorBlock, TransformerBlockMetadata(return_hidden_states_index=0))
+
+
+class FrameRotaryPosEmbed(WanRotaryPosEmbed):
+    """Wan's positions, and frames before the first: the n-th reference stands at frame -n."""
+
+    def forward(self, num_frames: int, height: int, width: int, before: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Positions of a grid of tokens.
+
+        Args:
+            num_frames: of the grid.
+            height: of the grid.
+            width: of the grid.
+            before: the frames are -1, -2, ... instead of 0, 1, ...
+
+        Returns:
+            Cosine and sine (1, L, 1, head_dim / 2), and the frame of each token, (1, L) int64.
+        """
+        device = self.freqs_cos.device
+        sizes = [self.t_dim, self.h_dim, self.w_dim]
+        steps = torch.arange(int(before), num_frames + int(before), device=device)
+        places = [steps, torch.arange(height, device=device), torch.arange(width, device=device)]
+        parts = []
+        for table, odd in ((self.freqs_cos, False), (self.freqs_sin, True)):
+            time, rows, columns = (part[at, ::2] for part, at in zip(table.split(sizes, dim=1), places))
+            time = -time if odd and before else time
+            grids = (time[:, None, None], rows[None, :, None], columns[None, None, :])
+            spread = [grid.expand(num_frames, height, width, -1) for grid in grids]
+            parts.append(torch.cat(spread, dim=-1).reshape(1, num_frames * height * width, 1, -1))
+        frames = (-steps if before else steps).repeat_interleave(height * width)
+        return parts[0], parts[1], frames[None]
+
+
+class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, CacheMixin):
+    """The transformer; see the module's docstring.
+
+    Args:
+        patch_size: (1, p, p).
+        num_attention_heads: of the self-attention.
+        attention_head_dim: D = heads * this.
+        in_channels: C of the latent.
+        out_channels: of the answer; None is C.
+        pose_channels: Cp of the pose latent.
+        motion_dim: width of the motion tokens.
+        text_dim: width of the text's embedding; None: no text attention at all.
+        freq_dim: of the time's sinusoids.
+        ffn_dim: of the feed-forward.
+        num_layers: blocks.
+        condition_heads: heads of the face and reference attention; None is half of ``num_attention_heads``, at least one.
+        cross_attn_norm: as in Wan.
+        eps: of the norms.
+        rope_max_seq_len: largest side of the grid of tokens.
+    """
+
+    _supports_gradient_checkpointing = True
+    _skip_layerwise_casting_patterns = ["patch_embedding", "pose_embedding", "condition_embedder", "norm"]
+    _no_split_modules = ["DreamActorBlock"]
+    _repeated_blocks = ["DreamActorBlock"]
+    _keep_in_fp32_modules = ["time_embedder", "scale_shift_table", "norm1", "norm2", "norm3", "norm_face", "norm_reference"]
+    # References go through `rope` and the first block too, so that each rank encodes and keeps a share of them.
+    _cp_plan = {
+        "rope": {
+            0: ContextParallelInput(split_dim=1, expected_dims=4, split_output=True),
+            1: ContextParallelInput(split_dim=1, expected_dims=4, split_output=True),
+            2: ContextParallelInput(split_dim=1, expected_dims=2, split_output=True),
+        },
+        "blocks.0": {"hidden_states": ContextParallelInput(split_dim=1, expected_dims=3, split_output=False)},
+        "proj_out": ContextParallelOutput(gather_dim=1, expected_dims=3),
+    }
+
+    @register_to_config
+    def __init__(
+        self,
+        patch_size: tuple[int, int, int] = (1, 2, 2),
+        num_attention_heads: int = 12,
+        attention_head_dim: int = 128,
+        in_channels: int = 16,
+        out_channels: int | None = None,
+        pose_channels: int = 16,
+        motion_dim: int = 512,
+        text_dim: int | None = None,
+        freq_dim: int = 256,
+        ffn_dim: int = 8960,
+        num_layers: int = 30,
+        condition_heads: int | None = None,
+        cross_attn_norm: bool = True,
+        eps: float = 1e-6,
+        rope_max_seq_len: int = 1024,
+    ) -> None:
+        super().__init__()
+        if patch_size[0] != 1:
+            raise ValueError(f"a patch holds one latent frame, not {patch_size[0]}: references are frames of their own")
+        dim = num_attention_heads * attention_head_dim
+        self.rope = FrameRotaryPosEmbed(attention_head_dim, patch_size, rope_max_seq_len)
+        # Two convolutions added up are one over the concatenated channels, and Wan's keeps its shape.
+        self.patch_embedding = nn.Conv3d(in_channels, dim, kernel_size=patch_size, stride=patch_size)
+        self.pose_embedding = nn.Conv3d(pose_channels, dim, kernel_size=patch_size, stride=patch_size, bias=False)
+        self.reference_embedding = nn.Parameter(torch.zeros(1, 1, dim))
+        self.motion_embedder = PixArtAlphaTextProjection(motion_dim, dim, act_fn="gelu_tanh")
+        self.condition_embedder = WanTimeTextImageEmbedding(dim, freq_dim, dim * 6, text_dim or 1)
+        if text_dim is None:
+            self.condition_embedder.text_embedder = None
+        heads = condition_heads or max(num_attention_heads // 2, 1)
+        self.blocks = nn.ModuleList(
+            DreamActorBlock(dim, ffn_dim, num_attention_heads, heads, text_dim is not None, cross_attn_norm, eps)
+            for _ in range(num_layers)
+        )
+        self.norm_out = FP32LayerNorm(dim, eps, elementwise_affine=False)
+        self.proj_out = nn.Linear(dim, (out_channels or in_channels) * math.prod(patch_size))
+        self.scale_shift_table = nn.Parameter(torch.randn(1, 2, dim) / dim**0.5)
+        nn.init.zeros_(self.pose_embedding.weight)
+        self.gradient_checkpointing = False
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        timestep: Tensor,
+        pose_states: Tensor | None = None,
+        motion_tokens: Tensor | None = None,
+        motion_frames: Tensor | None = None,
+        reference_states: Tensor | None = None,
+        reference_cache: ReferenceCache | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        reference_pose_states: Tensor | None = None,
+        return_dict: bool = True,
+    ) -> Transformer2DModelOutput | tuple[Tensor]:
+        """The velocity of the flow.
+
+        Args:
+            hidden_states: (B, C, F, H, W) noised latent.
+            timestep: (B,), or (B, F) where frames differ, such as a clean first frame (0) that opens a segment; 0..1000.
+            pose_states: (B, Cp, F, H, W), of the pose encoder; None is zeros.
+            motion_tokens: (B, M, motion_dim). Where within its latent frame a token lies has to be in the token. None: no face.
+            motion_frames: (M,) or (B, M) latent frame of each motion token, -1 for one that is left out.
+            reference_states: (B, N, C, h, w) clean latents, of any size; None: no reference, or the next.
+            reference_cache: of `encode_references`, with batch B or 1, in place of ``reference_states``.
+            encoder_hidden_states: (B, S, text_dim); None, or a model without text: the text attention is skipped.
+            reference_pose_states: (B, N, Cp, h, w), pose latents of the references themselves; None is zeros.
+            return_dict: else a tuple.
+
+        Returns:
+            ``sample`` (B, C, F, H, W).
+
+        Raises:
+            ValueError: shapes that do not go together, or references to be encoded at every step of a step cache.
+        """
+        if reference_states is not None:
+            if reference_cache is not None:
+                raise ValueError("give reference_states or reference_cache, not both")
+            if self.is_cache_enabled:
+                raise ValueError("a step cache needs the reference_cache that encode_references makes before the first step")
+            reference_cache = self.encode_references(reference_states, reference_pose_states)
+        tokens = self._embed(hidden_states, pose_states)
+        grid = self._grid(hidden_states)
+        *rotary_emb, frames = self.rope(*grid)
+        temb, modulation = self._embed_time(timestep, hidden_states.dtype)
+        text = self._embed_text(encoder_hidden_states)
+        face = self._face_tokens(motion_tokens, motion_frames, frames)
+
+        for index, block in enumerate(self.blocks):
+            reference = None if reference_cache is None else reference_cache[index]
+            tokens = self._run(block, tokens, text, modulation, tuple(rotary_emb), frames, face, reference)
+
+        shift, scale = (of_tokens(x, frames) for x in (self.scale_shift_table[:, None] + temb.unsqueeze(2)).unbind(2))
+        tokens = (self.norm_out(tokens.float()) * (1 + scale) + shift).type_as(tokens)
+        sample = self._unpatchify(self.proj_out(tokens), grid)
+        return Transformer2DModelOutput(sample=sample) if return_dict else (sample,)
+
+    def encode_references(self, reference_states: Tensor, reference_pose_states: Tensor | None = None) -> ReferenceCache:
+        """Keys and values of the references in every block, for all steps and all branches of the guidance.
+
+        A step cache is emptied: a new reference begins a new video.
+
+        Args:
+            reference_states: (B, N, C, h, w) clean latents; the first is the identity.
+            reference_pose_states: (B, N, Cp, h, w); None is zeros.
+
+        Returns:
+            For each block (B, R, heads, head_dim) four times, R = N h w / p^2.
+        """
+        clips = [None if x is None else x.transpose(1, 2) for x in (reference_states, reference_pose_states)]
+        tokens = self._embed(*clips) + self.reference_embedding
+        *rotary_emb, frames = self.rope(*self._grid(clips[0]), before=True)
+        _, modulation = self._embed_time(torch.zeros(1, device=tokens.device), tokens.dtype)
+        cache = []
+        with self._without_step_cache():
+            for block in self.blocks:
+                tokens, kept = self._run(block, tokens, None, modulation, tuple(rotary_emb), frames, None, None, True)
+                cache.append(kept)
+        return tuple(cache)
+
+    def _grid(self, states: Tensor) -> tuple[int, int, int]:
+        """Frames, rows and columns of the tokens of (B, C, F, H, W)."""
+        _, patch_height, patch_width = self.config.patch_size
+        num_frames, height, width = states.shape[2:]
+        if height % patch_height or width % patch_width:
+            raise ValueError(f"a latent of {width}x{height} cannot be cut into patches of {patch_width}x{patch_height}")
+        return num_frames, height // patch_height, width // patch_width
+
+    def _embed(self, states: Tensor, pose_states: Tensor | None) -> Tensor:
+        """(B, C, F, H, W) and its pose latent to tokens (B, L, D)."""
+        embedded = self.patch_embedding(states)
+        if pose_states is not None:
+            embedded = embedded + self.pose_embedding(pose_states)
+        return embedded.flatten(2).transpose(1, 2).contiguous()
+
+    def _embed_time(self, timestep: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """(B,) or (B, F) to (B, F or 1, D) and the modulation of the blocks (B, F or 1, 6, D)."""
+        if timestep.ndim == 1:
+            timestep = timestep[:, None]
+        embedder = self.condition_embedder
+        waves = embedder.timesteps_proj(timestep.flatten()).unflatten(0, timestep.shape)
+        weights = next(iter(embedder.time_embedder.parameters())).dtype
+        temb = embedder.time_embedder(waves.to(weights) if weights != torch.int8 else waves).to(dtype)
+        return temb, embedder.time_proj(embedder.act_fn(temb)).unflatten(2, (6, -1))
+
+    def _embed_text(self, text: Tensor | None) -> Tensor | None:
+        embedder = self.condition_embedder.text_embedder
+        return None if text is None or embedder is None else embedder(text)
+
+    def _face_tokens(self, tokens: Tensor | None, motion_frames: Tensor | None, frames: Tensor) -> FaceTokens | None:
+        if tokens is None:
+            return None
+        if motion_frames is None or motion_frames.shape[-1] != tokens.shape[1]:
+            raise ValueError("every motion token needs the frame it belongs to: motion_frames (M,) or (B, M)")
+        motion_frames = motion_frames.to(frames.device).reshape(-1, tokens.shape[1])
+        return FaceTokens(self.motion_embedder(tokens), face_mask(frames, motion_frames))
+
+    def _run(self, block: nn.Module, *arguments: object) -> Tensor | tuple[Tensor, LayerReference]:
+        if torch.is_grad_enabled() and self.gradient_checkpointing:
+            return self._gradient_checkpointing_func(block, *arguments)
+        return block(*arguments)
+
+    def _unpatchify(self, tokens: Tensor, grid: tuple[int, int, int]) -> Tensor:
+        """(B, L, p p C) to (B, C, F, H, W)."""
+        patches = tokens.unflatten(1, grid).unflatten(-1, (*self.config.patch_size[1:], -1))
+        return patches.permute(0, 6, 1, 2, 4, 3, 5).flatten(5, 6).flatten(3, 4)
+
+    @contextmanager
+    def _without_step_cache(self) -> Iterator[None]:
+        """A step cache hooks the blocks, and would take the references for a step."""
+        config = self._cache_config
+        if config is not None:
+            self.disable_cache()
+        try:
+            yield
+        finally:
+            if config is not None:
+                self.enable_cache(config)
+
+
+def of_tokens(of_frames: Tensor, frames: Tensor) -> Tensor:
+    """(B, F, D) to (B, L, D) by the frame of each token (1, L); (B, 1, D) is the same for all and stays."""
+    return of_frames if of_frames.shape[1] == 1 else of_frames[:, frames[0]]
