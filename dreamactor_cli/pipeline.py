@@ -20,6 +20,7 @@ from dreamactor_cli.kept import Kept
 from dreamactor_cli.media import AudioSource, VideoWriter
 from dreamactor_cli.readying import Readying
 from dreamactor_cli.reference import LoadedReference
+from dreamactor_cli.renderers.needs import check_needs, weights_sha256
 from dreamactor_cli.retarget.transfer import RetargetedStream
 from dreamactor_cli.speaking import Speaker, load_speaker
 
@@ -66,7 +67,8 @@ def run_job(
     with ExitStack() as stack:
         kept = means.kept or stack.enter_context(closing(Kept()))
         renderer = kept.renderer(job.preset.renderer)
-        description = sidecar.describe(job, renderer.spec)
+        check_needs(job.preset)
+        description = sidecar.describe(job, renderer.spec, weights_sha256(job.preset))
         done = already_there(job, sidecar.fingerprint(description))
         if done is not None:
             return done

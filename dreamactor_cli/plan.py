@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from dreamactor_cli import sidecar
 from dreamactor_cli.cache import Cache
-from dreamactor_cli.contracts import Job, JobError, RendererSpec, RenderResult
+from dreamactor_cli.contracts import Job, JobError, Preset, RendererSpec, RenderResult
 from dreamactor_cli.errors import DreamActorError
 from dreamactor_cli.executors.settings import cores
 from dreamactor_cli.executors.worker import failure_of
@@ -27,6 +27,7 @@ from dreamactor_cli.plan_inputs import Extraction as Extraction
 from dreamactor_cli.plan_inputs import Inputs
 from dreamactor_cli.rates import Learnt, Rates, learn, load_rates
 from dreamactor_cli.renderers import load_renderer
+from dreamactor_cli.renderers.needs import check_needs, weights_sha256
 
 State = Literal["todo", "done", "refused"]
 Checks = dict[tuple[object, ...], DreamActorError | None]
@@ -194,7 +195,7 @@ def _state(job: Job, exists: bool, *, specs: Mapping[str, RendererSpec | DreamAc
         spec = specs[job.preset.renderer]
         if isinstance(spec, DreamActorError):
             raise spec
-        description = sidecar.describe(job, spec)
+        description = sidecar.describe(job, spec, _weights(job.preset, checks))
         planned = PlannedJob(job=job, description=description, fingerprint=sidecar.fingerprint(description))
         there = exists or "%" in job.output.name
         if there and already_there(job, planned.fingerprint) is not None:
@@ -208,6 +209,20 @@ def _state(job: Job, exists: bool, *, specs: Mapping[str, RendererSpec | DreamAc
     except DreamActorError as error:
         return _refused(planned, error)
     return planned
+
+
+def _weights(preset: Preset, checks: Checks) -> str:
+    """What identifies the weights of a job; what a preset needs is looked into once.
+
+    Raises:
+        DreamActorError: what the renderer needs is not there.
+    """
+    demand = ("needs", preset)
+    if demand not in checks:
+        checks[demand] = _problem(lambda: check_needs(preset))
+    if (problem := checks[demand]) is not None:
+        raise problem
+    return weights_sha256(preset)
 
 
 def _problem(check: Callable[[], object]) -> DreamActorError | None:

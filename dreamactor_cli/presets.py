@@ -219,6 +219,7 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "speech_encoder": _encoder,
     "captions": _choice("off", "srt", "vtt", "burn"),
     "crf": _integer(0, 51),
+    "weights": str,
     "steps": _integer(1, 1000),
     "guidance_reference": _number(0.0, 30.0),
     "guidance_motion": _number(0.0, 30.0),

@@ -14,7 +14,7 @@ from dreamactor_cli import results, run_record, strays
 from dreamactor_cli.atomic import write_errors
 from dreamactor_cli.cache import Cache
 from dreamactor_cli.contracts import Job, RenderResult
-from dreamactor_cli.errors import DreamActorError, Stopped, UsageError
+from dreamactor_cli.errors import DreamActorError, MissingRequirement, Stopped, UsageError
 from dreamactor_cli.executors.base import Executor, Gate, Measurement, Progress, Started, Task
 from dreamactor_cli.executors.shard import Shard
 from dreamactor_cli.folder_lock import alone, claim
@@ -115,6 +115,7 @@ def run_manifest(
 
     Raises:
         UsageError: another run has the folder.
+        MissingRequirement: weights or packages that jobs need are not here; nothing was begun.
         Stopped, KeyboardInterrupt: a signal came; what was done is kept, what ran is dropped.
         DiskFull: the results cannot be written.
     """
@@ -151,6 +152,7 @@ class _Run:
                 results.fold(self._folder, self._part)
                 run_record.fold(self._folder, self._part)
             plan = make_plan(run_record.reopened(self._folder, jobs), cache=self._cache, workers=self._executor.workers)
+            _refuse_here(plan)
             self._record.planned(plan)
             self._tell(Planned(plan=plan))
             with results.ResultsFile(self._folder / results.part_name(self._part)) as file:
@@ -286,6 +288,17 @@ class _Run:
                 _report(self._folder)
         except DreamActorError as error:
             self._tell(Note(text=f"the report could not be written: {error}"))
+
+
+def _refuse_here(plan: Plan) -> None:
+    """End before anything begins if this machine lacks what jobs need: mending it helps, and rendering the others may take hours.
+
+    Raises:
+        MissingRequirement: jobs cannot be rendered here.
+    """
+    lacking = [one.error for one in plan.jobs if one.error is not None and one.error.exit_code == MissingRequirement.exit_code]
+    if lacking:
+        raise MissingRequirement(f"{len(lacking)} of {len(plan.jobs)} jobs cannot be rendered here: {lacking[0].message}")
 
 
 def in_order(planned: Iterable[PlannedJob]) -> list[PlannedJob]:

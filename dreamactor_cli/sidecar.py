@@ -22,7 +22,7 @@ from dreamactor_cli.resources import PACKAGE
 FORMAT = 1
 _TICK = 20_000_000  # ns, twice the coarsest clock of a file system's time stamps
 SPEECH_WEIGHTS = PACKAGE / "weights" / "speech" / "model.safetensors"
-_PARAMETERS = tuple(field.name for field in fields(Preset) if field.name not in ("name", "background"))
+_PARAMETERS = tuple(field.name for field in fields(Preset) if field.name not in ("name", "background", "weights"))
 _parameters = attrgetter(*_PARAMETERS)
 _encode = json.JSONEncoder(sort_keys=True).encode
 
@@ -32,8 +32,12 @@ def sidecar_path(output: Path) -> Path:
     return output.with_name(output.name.replace("%", "_") + ".json")
 
 
-def describe(job: Job, spec: RendererSpec) -> dict[str, Any]:
-    """Everything that the output's bytes depend on: inputs by hash, parameters, seed, versions."""
+def describe(job: Job, spec: RendererSpec, weights_sha256: str = "") -> dict[str, Any]:
+    """Everything that the output's bytes depend on: inputs by hash, parameters, seed, versions.
+
+    Args:
+        weights_sha256: of the renderer's weights; empty if it has none.
+    """
     preset = dict(zip(_PARAMETERS, _parameters(job.preset), strict=True))
     background = _background_file(job)
     signed = {"credentials": sha256_file(job.credentials)} if job.credentials else {}
@@ -51,6 +55,7 @@ def describe(job: Job, spec: RendererSpec) -> dict[str, Any]:
         "subject": job.subject,
         "side_by_side": job.side_by_side,
         **signed,
+        **({"weights": weights_sha256} if weights_sha256 else {}),
         **({"speech": sha256_file(SPEECH_WEIGHTS)} if job.kind == "lipsync" else {}),
     }
 

@@ -26,7 +26,7 @@ HEAVY = {
 }  # fmt: skip
 
 # Who may import which packages of ours. A file belongs to the first layer whose name its module starts with.
-BASE = ("contracts", "arkit", "errors", "head_space", "person_space", "body_space", "resources", "nearest", "atomic", "quiet")
+BASE = ("contracts", "arkit", "errors", "head_space", "person_space", "body_space", "rotations", "resources", "nearest", "atomic", "quiet")
 # What the pipeline is made of.
 PIPELINE = ("driving", "speaking", "dubbing", "captions", "reference", "compose", "sidecar", "provenance", "kept", "readying")
 LAYERS: dict[str, tuple[str, ...]] = {
@@ -88,6 +88,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "motion": ("motion_layers", "controls.blendshapes", "controls.gaze", *BASE),
     "motion_layers": BASE,
     "renderers": ("renderers", *BASE),
+    "renderers.wan_animate": ("renderers", "model_store", *BASE),
+    "model_store": ("model_store", *BASE),
     "retarget": ("retarget", "controls.blendshapes", *BASE),
     "models": ("models", *BASE),
     "training": ("training", "models", "media", *BASE),
@@ -103,13 +105,13 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "media": ("media", *BASE),
     "contracts": ("contracts", "arkit"), "arkit": (), "errors": (), "resources": (), "nearest": (), "head_space": ("resources",),
     "atomic": ("errors",), "quiet": (), "readying": ("reference",), "person_space": ("contracts", "head_space"),
-    "body_space": ("contracts",),
+    "body_space": ("contracts",), "rotations": (),
 }  # fmt: skip
 
 # Only these packages may know a library, wherever in a file it is imported.
 OWNERS = {
     "ffmpeg": ("media",), "imageio_ffmpeg": ("media", "environment"), "decord": ("media",), "av": ("media",),
-    "PIL": ("media",), "mediapipe": ("controls",), "torch": ("models", "training", "renderers.diffusion", "environment"),
+    "PIL": ("media",), "mediapipe": ("controls",), "torch": ("models", "training", "renderers.diffusion", "renderers.wan_animate", "renderers.needs", "environment"),
     "typer": ("app", "commands", "endings"), "c2pa": ("credentials",), "cryptography": ("credentials",), "jinja2": ("report",),
 }  # fmt: skip
 

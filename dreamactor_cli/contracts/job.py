@@ -41,6 +41,7 @@ class Preset:
         sound_ends: what happens where the driver's motion is longer: ``"cut"`` the motion, or ``"rest"`` the mouth.
         speech_encoder: ``"mel"``, or ``"whisper:NAME"`` or ``"whisper:FOLDER"``.
         captions: what was said as ``"srt"`` or ``"vtt"`` beside the output, or ``"burn"`` into the picture; or ``"off"``.
+        weights: of a renderer that draws with a network: a name of `dreamactor models list`, or a folder; "" is its own.
         steps, guidance_reference, guidance_motion, segment_frames, precision: of the diffusion renderers.
     """
 
@@ -65,6 +66,7 @@ class Preset:
     speech_encoder: str = "mel"
     captions: Literal["off", "srt", "vtt", "burn"] = "off"
     crf: int = 16
+    weights: str = ""
     steps: int = 20
     guidance_reference: float = 2.5
     guidance_motion: float = 2.5
