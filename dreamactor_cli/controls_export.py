@@ -14,6 +14,7 @@ from .atomic import replacing
 from .contracts import BLENDSHAPES, Controls, ControlStream
 from .controls_file import StoredControls
 from .errors import NoPersonFound, UsageError
+from .rotations import euler_zxy, frame, swing, unit
 
 Array = NDArray[np.float64]
 
@@ -156,7 +157,7 @@ def write_bvh(path: Path, stream: ControlStream) -> None:
         last: Array | None = None
         for _, window in _windows(stream):
             points = _points(window)
-            angles = np.stack([_euler_zxy(turn) for turn in _local_rotations(points)], 1)  # (T, bones, 3)
+            angles = np.stack([euler_zxy(turn) for turn in _local_rotations(points)], 1)  # (T, bones, 3)
             if last is not None:  # no jump by a whole turn, neither within a window nor between two
                 angles = np.concatenate([last[None], angles])
             angles = np.unwrap(angles, axis=0, period=360.0)[0 if last is None else 1 :]
@@ -219,11 +220,11 @@ def _local_rotations(points: dict[str, Array]) -> list[Array]:
             continue
         parent = world[bone.parent]
         rest = np.array(_BY_NAME[bone.aims_at].rest, np.float64)
-        direction = _unit(points[bone.aims_at] - points[bone.name], parent @ rest)
-        turned = _swing(parent @ rest, direction) @ parent
+        direction = unit(points[bone.aims_at] - points[bone.name], parent @ rest)
+        turned = swing(parent @ rest, direction) @ parent
         if bone.twist is not None:
             axis = np.array(bone.twist[0], np.float64)
-            turned = _frame(rest, direction, axis, points[f"twist of {bone.name}"], turned)
+            turned = frame(rest, direction, axis, points[f"twist of {bone.name}"], turned)
         world[bone.name] = turned
         local[bone.name] = parent.transpose(0, 2, 1) @ turned
     return [local[name] for name in _order("Hips") if name in local]
@@ -234,44 +235,6 @@ def _order(name: str) -> Iterator[str]:
     for bone in _BONES:
         if bone.parent == name:
             yield from _order(bone.name)
-
-
-def _swing(start: Array, stop: Array) -> Array:
-    """The smallest rotations that turn unit vectors (T, 3) into others, (T, 3, 3)."""
-    cosine = (start * stop).sum(1)
-    axis = np.cross(start, stop)
-    zero = np.zeros(len(axis))
-    cross = np.stack(
-        [np.stack([zero, -axis[:, 2], axis[:, 1]], 1), np.stack([axis[:, 2], zero, -axis[:, 0]], 1),
-         np.stack([-axis[:, 1], axis[:, 0], zero], 1)], 1,
-    )  # fmt: skip
-    turned = np.eye(3) + cross + cross @ cross / np.maximum(1 + cosine, 1e-9)[:, None, None]
-    # Opposite vectors: half a turn about any axis across them.
-    across = _unit(np.cross(start, np.eye(3)[np.abs(start).argmin(1)]), start)
-    half = 2 * across[:, :, None] * across[:, None, :] - np.eye(3)
-    return np.where((cosine < -1 + 1e-7)[:, None, None], half, turned)
-
-
-def _frame(axis: Array, direction: Array, second_axis: Array, second: Array, otherwise: Array) -> Array:
-    """Rotations (T, 3, 3) that turn ``axis`` into ``direction`` and ``second_axis`` as near to ``second`` as can be."""
-    across = second - (second * direction).sum(1, keepdims=True) * direction
-    across = np.where(np.linalg.norm(across, axis=1, keepdims=True) > 1e-6, across, otherwise @ second_axis)
-    across = _unit(across - (across * direction).sum(1, keepdims=True) * direction, otherwise @ second_axis)
-    target = np.stack([direction, across, np.cross(direction, across)], 2)
-    return target @ np.stack([axis, second_axis, np.cross(axis, second_axis)])
-
-
-def _unit(vectors: Array, otherwise: Array) -> Array:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.where(length > 1e-6, vectors / np.maximum(length, 1e-6), otherwise)
-
-
-def _euler_zxy(rotation: Array) -> Array:
-    """Z, x and y angles of ``Rz @ Rx @ Ry``, degrees, (T, 3)."""
-    x = np.arcsin(np.clip(rotation[:, 2, 1], -1, 1))
-    z = np.arctan2(-rotation[:, 0, 1], rotation[:, 1, 1])
-    y = np.arctan2(-rotation[:, 2, 0], rotation[:, 2, 2])
-    return np.degrees(np.stack([z, x, y], 1))
 
 
 def _windows(stream: ControlStream) -> Iterator[tuple[int, Controls]]:
