@@ -1,8 +1,8 @@
 """The pose encoder: drawn skeletons and head spheres -> features on the grid of the video latents.
 
 In the paper the encoded pose is concatenated with the noised latent on channels. The convolutions are causal in time the way
-the VAE's are: latent 0 sees frame 0 alone, latent k frames up to 4k. The last layer begins at zero, so that an untrained
-encoder leaves a pretrained transformer as it is.
+the VAE's are: latent 0 sees frame 0 alone, latent k frames up to 4k. What leaves a pretrained transformer as it is, is the
+transformer's own embedding of the pose, which begins at zero; a zero here as well would leave neither of the two a gradient.
 """
 
 from __future__ import annotations
@@ -83,10 +83,6 @@ class PoseEncoder(ModelMixin, ConfigMixin):
         )
         self.blocks = nn.Sequential(*(_Residual(eighth) for _ in range(num_res_blocks)))
         self.conv_out = _Normed(eighth, CausalConv3d(eighth, out_channels, (1, 3, 3), (1, 1)))
-        last = cast(nn.Conv3d, self.conv_out.conv)
-        nn.init.zeros_(last.weight)
-        if last.bias is not None:
-            nn.init.zeros_(last.bias)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Encode.

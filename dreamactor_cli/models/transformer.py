@@ -55,6 +55,8 @@ from dreamactor_cli.models.attention import (
     split_heads,
 )
 
+MOTION_ORDER = 4  # pixel frames of a latent frame, each with its own motion token
+
 
 class DreamActorBlock(WanTransformerBlock):
     """A block of Wan with face attention and reference attention between its text attention and its feed-forward.
@@ -234,6 +236,7 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
         self.pose_embedding = nn.Conv3d(pose_channels, dim, kernel_size=patch_size, stride=patch_size, bias=False)
         self.reference_embedding = nn.Parameter(torch.zeros(1, 1, dim))
         self.motion_embedder = PixArtAlphaTextProjection(motion_dim, dim, act_fn="gelu_tanh")
+        self.motion_order = nn.Parameter(torch.randn(MOTION_ORDER, dim) * 0.1)
         self.condition_embedder = WanTimeTextImageEmbedding(dim, freq_dim, dim * 6, text_dim or 1)
         if text_dim is None:
             self.condition_embedder.text_embedder = None
@@ -267,7 +270,7 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
             hidden_states: (B, C, F, H, W) noised latent.
             timestep: (B,), or (B, F) where frames differ, such as a clean first frame (0) that opens a segment; 0..1000.
             pose_states: (B, Cp, F, H, W), of the pose encoder; None is zeros.
-            motion_tokens: (B, M, motion_dim). Where within its latent frame a token lies has to be in the token. None: no face.
+            motion_tokens: (B, M, motion_dim), those of one latent frame in the order of time; None: no face.
             motion_frames: (M,) or (B, M) latent frame of each motion token, -1 for one that is left out.
             reference_states: (B, N, C, h, w) clean latents, of any size; None: no reference, or the next.
             reference_cache: of `encode_references`, with batch B or 1, in place of ``reference_states``.
@@ -361,7 +364,9 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
         if motion_frames is None or motion_frames.shape[-1] != tokens.shape[1]:
             raise ValueError("every motion token needs the frame it belongs to: motion_frames (M,) or (B, M)")
         motion_frames = motion_frames.to(frames.device).reshape(-1, tokens.shape[1])
-        return FaceTokens(self.motion_embedder(tokens), face_mask(frames, motion_frames))
+        together = motion_frames[:, :, None] == motion_frames[:, None, :]
+        order = together.tril(-1).sum(-1).clamp(max=MOTION_ORDER - 1)
+        return FaceTokens(self.motion_embedder(tokens) + self.motion_order[order], face_mask(frames, motion_frames))
 
     def _run(self, block: nn.Module, *arguments: object) -> Tensor | tuple[Tensor, LayerReference]:
         if torch.is_grad_enabled() and self.gradient_checkpointing:
