@@ -117,13 +117,13 @@ def correlation(a: Array, b: Array) -> float:
 
 def at_best_lag(predicted: Array, real: Array, most: int = MAX_LAG) -> tuple[float, int]:
     """Best r within so many frames, and its lag: above 0 the prediction comes late."""
+    return max((at_lag(predicted, real, lag), lag) for lag in range(-most, most + 1))
+
+
+def at_lag(predicted: Array, real: Array, lag: int) -> float:
+    """r at one lag in frames: above 0 the prediction comes late."""
     size = min(len(predicted), len(real))
-    best = (-1.0, 0)
-    for lag in range(-most, most + 1):
-        a = predicted[max(lag, 0) : size + min(lag, 0)]
-        b = real[max(-lag, 0) : size - max(lag, 0)]
-        best = max(best, (correlation(a, b), lag))
-    return best
+    return correlation(predicted[max(lag, 0) : size + min(lag, 0)], real[max(-lag, 0) : size - max(lag, 0)])
 
 
 def closures_of(aperture: Array, spoken: NDArray[np.bool_]) -> list[int]:
