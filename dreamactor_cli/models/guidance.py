@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 Branch = Literal["full", "no_reference", "no_motion"]
@@ -26,13 +27,19 @@ def drop_reference(references: Tensor, dropped: Tensor | None = None) -> Tensor:
     return _without(references, dropped)
 
 
-def drop_motion(poses: Tensor, tokens: Tensor, dropped: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Pose features (B, C, F, H, W) and motion tokens (B, M, D) left out: zeros.
+def drop_motion(poses: Tensor, motion_frames: Tensor, dropped: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Motion left out: pose features (B, Cp, F, H, W) of zeros, and motion tokens that belong to no frame.
 
     Args:
+        motion_frames: (M,) or (B, M), the latent frame of each motion token.
         dropped: (B,) bool, of which samples; None is of all.
+
+    Returns:
+        The pose features, and the latent frames (B, M), -1 where a token is left out.
     """
-    return _without(poses, dropped), _without(tokens, dropped)
+    frames = motion_frames.expand(len(poses), -1)
+    gone = torch.ones_like(frames, dtype=torch.bool) if dropped is None else dropped[:, None]
+    return _without(poses, dropped), frames.masked_fill(gone, -1)
 
 
 def _without(values: Tensor, dropped: Tensor | None) -> Tensor:

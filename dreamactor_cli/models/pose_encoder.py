@@ -53,9 +53,7 @@ class _Normed(nn.Module):
 class _Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            *(_Normed(channels, CausalConv3d(channels, channels, (3, 3, 3), (1, 1))) for _ in range(2))
-        )
+        self.layers = nn.Sequential(*(_Normed(channels, CausalConv3d(channels, channels, (3, 3, 3), (1, 1))) for _ in range(2)))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + cast(Tensor, self.layers(x))
@@ -72,7 +70,7 @@ class PoseEncoder(ModelMixin, ConfigMixin):
 
     @register_to_config
     def __init__(
-        self, out_channels: int = 16, channels: Sequence[int] = (32, 64, 128), num_res_blocks: int = 2, in_channels: int = 3
+        self, *, out_channels: int = 16, channels: Sequence[int] = (32, 64, 128), num_res_blocks: int = 2, in_channels: int = 3
     ) -> None:
         super().__init__()
         half, quarter, eighth = channels
