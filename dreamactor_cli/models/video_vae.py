@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from diffusers import AutoencoderKLWan
+from diffusers.models.autoencoders.autoencoder_kl_wan import patchify, unpatchify
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -97,7 +98,8 @@ class LatentEncoder:
         return self.push(filling)
 
     def _step(self, chunk: Tensor) -> Tensor:
-        encoded = self._vae.encoder(chunk, feat_cache=self._features, feat_idx=[0])
+        patches = patchify(chunk, self._vae.config.patch_size or 1)
+        encoded = self._vae.encoder(patches, feat_cache=self._features, feat_idx=[0])
         return normalise(self._vae, self._vae.quant_conv(encoded).chunk(2, dim=1)[0])
 
 
@@ -167,11 +169,12 @@ class LatentDecoder:
         vae = self._vae
         if len(tiles) == 1:
             pixels = vae.decoder(vae.post_quant_conv(latent), feat_cache=state[0], feat_idx=[0], first_chunk=first)
-            return cast(Tensor, pixels.clamp(-1, 1))
+            return cast(Tensor, unpatchify(pixels, vae.config.patch_size or 1).clamp(-1, 1))
         out = weight = latent.new_zeros(())
         for tile, features in zip(tiles, state, strict=True):
             part = vae.post_quant_conv(latent[..., tile.rows, tile.columns])
             part = vae.decoder(part, feat_cache=features, feat_idx=[0], first_chunk=first)
+            part = unpatchify(part, vae.config.patch_size or 1)
             if not out.ndim:
                 scale = part.shape[-1] // (tile.columns.stop - tile.columns.start)
                 size = (*part.shape[:3], latent.shape[3] * scale, latent.shape[4] * scale)
