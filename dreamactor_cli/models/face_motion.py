@@ -8,8 +8,7 @@ that makes tokens of it:
 - ``crop``: the paper's picture of the face, for training on videos and for weights that were trained so;
 - ``speech``: the nine channels of articulation, which may come alone or beside ``face``.
 
-What is given at the same time is summed in the shared space. Which of the frames of a latent a token belongs to is added to
-it: the transformer lets a latent see its own tokens, in no order.
+What is given at the same time is summed in the shared space.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from dreamactor_cli.models.timeline import TEMPORAL, latent_index
+from dreamactor_cli.models.timeline import latent_index
 
 FACE_CHANNELS = 52 + 4  # blendshapes, gaze of the picture's left and right eye, right and down, rad
 SPEECH_CHANNELS = 9
@@ -67,7 +66,6 @@ class FaceMotionEncoder(ModelMixin, ConfigMixin):
         self.face = nn.Sequential(nn.Linear(face_channels, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
         self.crop = _CropEncoder(crop_channels, hidden)
         self.speech = nn.Sequential(nn.Linear(speech_channels, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
-        self.place = nn.Parameter(torch.randn(TEMPORAL, hidden) / hidden**0.5)
         self.head = nn.Sequential(
             nn.LayerNorm(hidden), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, motion_dim), nn.LayerNorm(motion_dim)
         )
@@ -76,7 +74,7 @@ class FaceMotionEncoder(ModelMixin, ConfigMixin):
         """Encode; at least one input, T and B alike in all.
 
         Args:
-            face: (B, T, 56), see `FACE_CHANNELS`; frame 0 is the last of its latent, as at the start of every segment.
+            face: (B, T, 56), see `FACE_CHANNELS`.
             crop: (B, T, 3, S, S) in -1..1.
             speech: (B, T, 9), columns `contracts.SPEECH_CHANNELS`.
 
@@ -96,5 +94,4 @@ class FaceMotionEncoder(ModelMixin, ConfigMixin):
             parts.append(self.speech(speech))
         if not parts:
             raise ValueError("face motion needs a face, a crop or speech")
-        places = (torch.arange(parts[0].shape[1], device=parts[0].device) - 1) % TEMPORAL
-        return cast(Tensor, self.head(sum(parts, start=self.place[places])))
+        return cast(Tensor, self.head(sum(parts[1:], start=parts[0])))
