@@ -1,5 +1,5 @@
 # make demo    install, animate the embedded photograph, say where the file lies
-# make test    install, run the whole test suite       (ARGS="-k cache" narrows it)
+# make test    install, run the whole test suite       (ARGS="-k cache" narrows it, "-n 0" runs it in one process)
 # make lint    install, run ruff and mypy
 # make bench   install, run every measurement of bench/
 # make clean   remove the environment and everything that was built
@@ -41,7 +41,7 @@ demo: $(STAMP)
 	@$(RUN) -m dreamactor_cli demo $(ARGS)
 
 test: $(STAMP)
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(STAMP)
 	$(RUN) -m ruff check .
