@@ -16,7 +16,20 @@ from typing import Annotated, Any
 import typer
 
 from dreamactor_cli import __version__
-from dreamactor_cli.commands import animate, cache, demo, doctor, evaluate, extract, lipsync, presets, render, train, verify
+from dreamactor_cli.commands import (
+    animate,
+    cache,
+    demo,
+    doctor,
+    evaluate,
+    extract,
+    lipsync,
+    models,
+    presets,
+    render,
+    train,
+    verify,
+)
 from dreamactor_cli.commands.common import with_global_options
 from dreamactor_cli.console import Console, one_line
 from dreamactor_cli.endings import ending_of, failure_record
@@ -57,7 +70,7 @@ def _register() -> None:
     )  # fmt: skip
     for command in commands:
         app.command()(with_global_options(command))
-    for name, group in (("presets", presets.app), ("cache", cache.app), ("train", train.app)):
+    for name, group in (("presets", presets.app), ("models", models.app), ("cache", cache.app), ("train", train.app)):
         for registered in group.registered_commands:
             if registered.callback is not None:
                 registered.callback = with_global_options(registered.callback)

@@ -35,7 +35,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "commands": (
         "commands", "console", "endings", "executors", "pipeline", "presets", "manifest", "controls",
         "controls_file", "controls_export", "cache", "media", "motion", "renderers", "environment", "preview", "provenance",
-        "evaluation", "plan", "emit", "job_options", "run", "run_record", "live", "results", "training", *BASE,
+        "evaluation", "plan", "emit", "job_options", "run", "run_record", "live", "results", "training", "model_store", *BASE,
     ),
     "manifest": ("manifest_columns", "manifest_rows", "manifest_files", "presets", "job_options", *BASE),
     "manifest_files": ("driving", "media", *BASE),
