@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from dreamactor_cli.body_space import ANKLES, ELBOWS, FEET, HIPS, KNEES, SHOULDERS, WRISTS
-from dreamactor_cli.contracts import F32, U8, Body, Controls, Hands, Head
+from dreamactor_cli.contracts import F32, U8, Body, Controls, Hands
 
 SEEN = 0.3  # score from which a joint, a hand or a head is drawn
 CROP_AREA = 1.3  # of a face's crop against the box of its landmarks

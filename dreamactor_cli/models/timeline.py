@@ -57,3 +57,8 @@ def next_segment(left: int, longest: int) -> int:
         raise ValueError(f"a segment needs 2 latents, not {longest}")
     parts = math.ceil((left - 1) / (longest - 1))
     return 1 + math.ceil((left - 1) / parts)
+
+
+def longest_of(frames: int) -> int:
+    """Latents of the longest segment of at most so many frames, but 2 at least: 73 and 76 -> 19."""
+    return max(1 + (frames - 1) // TEMPORAL, 2)
