@@ -55,7 +55,9 @@ def load_config(name: str | Path) -> ModelConfig:
     try:
         read = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise UsageError(f"there is no model config {str(name)!r}", f"take one of {', '.join(config_names())}, or a file") from error
+        raise UsageError(
+            f"there is no model config {str(name)!r}", f"take one of {', '.join(config_names())}, or a file"
+        ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise UnreadableInput(f"{path} is not a model config: {error!s:.200}", "write it like those of the package") from error
     wanted = {field.name for field in fields(ModelConfig)}

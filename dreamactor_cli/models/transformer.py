@@ -17,7 +17,8 @@ zeros in its way would keep the gradients from the references at the start of th
 References are not looked at by noise tokens only; they look at no noise, no motion and no text. What a block needs of them
 is the same at every step and in every branch of the guidance: `DreamActorTransformer3DModel.encode_references` computes it once.
 
-Letters in shapes: B batch, F latent frames, H W latent height and width, C channels, N references, L tokens, D width, M motion tokens.
+Letters in shapes: B batch, F latent frames, H W height and width of the latent, C channels, N references, L tokens, D width,
+M motion tokens.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 import torch
 from diffusers import CacheMixin, ConfigMixin, ModelMixin
@@ -192,12 +194,14 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
     """
 
     _supports_gradient_checkpointing = True
-    _skip_layerwise_casting_patterns = ["patch_embedding", "pose_embedding", "condition_embedder", "norm"]
-    _no_split_modules = ["DreamActorBlock"]
-    _repeated_blocks = ["DreamActorBlock"]
-    _keep_in_fp32_modules = ["time_embedder", "scale_shift_table", "norm1", "norm2", "norm3", "norm_face", "norm_reference"]
+    _skip_layerwise_casting_patterns: ClassVar = ["patch_embedding", "pose_embedding", "condition_embedder", "norm"]
+    _no_split_modules: ClassVar = ["DreamActorBlock"]
+    _repeated_blocks: ClassVar = ["DreamActorBlock"]
+    _keep_in_fp32_modules: ClassVar = [
+        "time_embedder", "scale_shift_table", "norm1", "norm2", "norm3", "norm_face", "norm_reference",
+    ]  # fmt: skip
     # References go through `rope` and the first block too, so that each rank encodes and keeps a share of them.
-    _cp_plan = {
+    _cp_plan: ClassVar = {
         "rope": {
             0: ContextParallelInput(split_dim=1, expected_dims=4, split_output=True),
             1: ContextParallelInput(split_dim=1, expected_dims=4, split_output=True),
@@ -328,6 +332,17 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
                 tokens, kept = self._run(block, tokens, None, modulation, tuple(rotary_emb), frames, None, None, True)
                 cache.append(kept)
         return tuple(cache)
+
+    def initialise(self) -> None:
+        """Random weights to train from nothing, as Wan began: Xavier's, an answer of zero; what is added to Wan is awake."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Conv3d):
+                nn.init.xavier_uniform_(module.weight.flatten(1))
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for module in (self.condition_embedder.time_embedder.linear_1, self.condition_embedder.time_embedder.linear_2):
+            nn.init.normal_(module.weight, std=0.02)
+        nn.init.zeros_(self.proj_out.weight)
 
     def _grid(self, states: Tensor) -> tuple[int, int, int]:
         """Frames, rows and columns of the tokens of (B, C, F, H, W)."""
