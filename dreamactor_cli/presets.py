@@ -225,4 +225,5 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "guidance_motion": _number(0.0, 30.0),
     "segment_frames": _integer(1, 1000),
     "precision": _choice("float32", "bfloat16"),
+    "conditioning_frames": lambda given: int(_choice("1", "5")(given)),
 }

@@ -43,6 +43,7 @@ class Preset:
         captions: what was said as ``"srt"`` or ``"vtt"`` beside the output, or ``"burn"`` into the picture; or ``"off"``.
         weights: of a renderer that draws with a network: a name of `dreamactor models list`, or a folder; "" is its own.
         steps, guidance_reference, guidance_motion, segment_frames, precision: of the diffusion renderers.
+        conditioning_frames: last frames of a segment that open the next one, 1 or 5; of the renderer wan-animate.
     """
 
     name: str = "default"
@@ -72,6 +73,7 @@ class Preset:
     guidance_motion: float = 2.5
     segment_frames: int = 73
     precision: Literal["float32", "bfloat16"] = "bfloat16"
+    conditioning_frames: Literal[1, 5] = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

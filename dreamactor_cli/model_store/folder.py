@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -105,11 +105,14 @@ def file_sha256(path: Path, on_bytes: OnBytes = lambda count: None) -> str:
     return digest.hexdigest()
 
 
-def weights_sha256(folder: Path) -> str:
+def weights_sha256(folder: Path, without: Collection[str] = ()) -> str:
     """What identifies the weights of a folder, 64 hex digits.
 
     With checksums, their hash. A folder of the user's own has none, and hashing it would take minutes before every job: of each
     file its name, its size and 64 places spread over it are looked at.
+
+    Args:
+        without: names of files that are not a part of them.
     """
     digest = hashlib.sha256()
     checksums = Checksums.read(folder)
@@ -118,6 +121,8 @@ def weights_sha256(folder: Path) -> str:
             digest.update(f"{name} {stored.size} {stored.sha256}\n".encode())
         return digest.hexdigest()
     for path in sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors") and path.is_file()):
+        if path.name in without:
+            continue
         size = path.stat().st_size
         digest.update(f"{path.relative_to(folder).as_posix()} {size}\n".encode())
         with path.open("rb") as file:

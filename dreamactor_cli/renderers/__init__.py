@@ -10,6 +10,7 @@ from dreamactor_cli.errors import UsageError
 
 RENDERERS = {
     "geometry": "dreamactor_cli.renderers.geometry.renderer:GeometryRenderer",
+    "wan-animate": "dreamactor_cli.renderers.wan_animate.renderer:WanAnimateRenderer",
 }
 
 
