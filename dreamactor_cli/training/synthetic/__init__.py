@@ -5,6 +5,6 @@ how the camera looks on. The same motion seed with another identity seed is an e
 """
 
 from dreamactor_cli.training.synthetic.clip import BROWS, EYES, FACE, FPS, FRAMINGS, MOUTH, PERSON, SyntheticClip
-from dreamactor_cli.training.synthetic.generate import generate_clip
+from dreamactor_cli.training.synthetic.stream import generate, generate_clip
 
-__all__ = ["BROWS", "EYES", "FACE", "FPS", "FRAMINGS", "MOUTH", "PERSON", "SyntheticClip", "generate_clip"]
+__all__ = ["BROWS", "EYES", "FACE", "FPS", "FRAMINGS", "MOUTH", "PERSON", "SyntheticClip", "generate", "generate_clip"]

@@ -36,10 +36,10 @@ _MIDDLE: dict[str, dict[str, float]] = {
     "jawLeft": {"shift:mouth-open": 0.16},
     "jawRight": {"shift:mouth-open": -0.16},
     "jawOpen": {"mouth-open": 1.1},
-    "mouthFunnel": {"mouth-eversion": 1.5, "mouth-pursing": 0.6, "mouth-open": 0.22},
+    "mouthFunnel": {"mouth-eversion": 1.3, "mouth-pursing": 0.35, "mouth-open": 0.25},
     "mouthLeft": {"shift:mouth-pursing": 0.13},
     "mouthRight": {"shift:mouth-pursing": -0.13},
-    "mouthPucker": {"mouth-pursing": 1.25},
+    "mouthPucker": {"mouth-pursing": 1.05},
     "mouthRollLower": {"mouth-compression": 0.7},
     "mouthShrugLower": {"mouth-elevation": 1.3},
 }

@@ -16,6 +16,8 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 U8 = NDArray[np.uint8]
+I8 = NDArray[np.int8]
+I64 = NDArray[np.int64]
 
 # Compiled once a machine; arithmetic may be reordered, and a division is not checked.
 kernel = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -129,12 +131,16 @@ def rasterise(p: F32, triangles: I32, two_sided: NDArray[np.int8], z: F32, seen:
         if left > right or top > bottom:
             continue
         inverse = np.float32(1) / area
+        # Weights of the first two corners are linear in x and y.
+        dx0, dx1 = (y1 - y2) * inverse, (y2 - y0) * inverse
+        px = np.float32(left) + np.float32(0.5)
         for y in range(top, bottom + 1):
             py = np.float32(y) + np.float32(0.5)
+            w0 = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) * inverse - dx0
+            w1 = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) * inverse - dx1
             for x in range(left, right + 1):
-                px = np.float32(x) + np.float32(0.5)
-                w0 = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) * inverse
-                w1 = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) * inverse
+                w0 += dx0
+                w1 += dx1
                 w2 = np.float32(1) - w0 - w1
                 if w0 < 0 or w1 < 0 or w2 < 0:
                     continue
@@ -152,22 +158,22 @@ def rasterise_depth(p: F32, triangles: I32, z: F32) -> None:
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         x0, y0, x1, y1, x2, y2 = p[a, 0], p[a, 1], p[b, 0], p[b, 1], p[c, 0], p[c, 1]
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-        # What the light sees from behind throws the shadow of its front.
-        if area >= 0 or area > np.float32(-1e-7):
+        # Surfaces that look away from the light throw the shadows: those that face it would shade themselves in specks.
+        if area < np.float32(1e-7):
             continue
         left, right = _span(x0, x1, x2, width)
         top, bottom = _span(y0, y1, y2, height)
         inverse = np.float32(1) / area
         za, zb, zc = p[a, 2], p[b, 2], p[c, 2]
+        dx0, dx1 = (y1 - y2) * inverse, (y2 - y0) * inverse
+        px = np.float32(left) + np.float32(0.5)
         for y in range(top, bottom + 1):
             py = np.float32(y) + np.float32(0.5)
+            w0 = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) * inverse - dx0
+            w1 = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) * inverse - dx1
             for x in range(left, right + 1):
-                px = np.float32(x) + np.float32(0.5)
-                w0 = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) * inverse
-                w1 = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) * inverse
+                w0 += dx0
+                w1 += dx1
                 w2 = np.float32(1) - w0 - w1
-                if w0 < 0 or w1 < 0 or w2 < 0:
-                    continue
-                depth = w0 * za + w1 * zb + w2 * zc
-                if depth > z[y, x]:
-                    z[y, x] = depth
+                if w0 >= 0 and w1 >= 0 and w2 >= 0:
+                    z[y, x] = max(z[y, x], w0 * za + w1 * zb + w2 * zc)

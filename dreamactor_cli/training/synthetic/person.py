@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -84,6 +84,31 @@ class Person:
     textures: Textures
     look: F64
     iris: F64
+
+
+_LOWEST = {"face": -1.3, "bust": -2.6, "half": -4.6}  # heights of the head from its middle that a framing may show
+_ARM = 1.35  # heights of the head aside: what lies there at rest belongs to the arms, which move
+
+
+def trim(person: Person, framing: str) -> Person:
+    """The person without what a camera of a framing cannot see."""
+    if framing not in _LOWEST:
+        return person
+    up, aside = person.vertices[:, 1] - person.head_center[1], np.abs(person.vertices[:, 0])
+    seen = (up > _LOWEST[framing] * person.head_height) | (aside > _ARM * person.head_height) & (up > -3.6 * person.head_height)
+    kept = seen[person.triangles].any(1)
+    used = np.zeros(len(seen), bool)
+    used[person.triangles[kept]] = True
+    used[person.face_vertices] = used[person.landmark_vertices] = True
+    # The ground stays: the lowest vertex says where it is.
+    used[np.argmin(person.vertices[:, 1])] = True
+    place = np.cumsum(used) - 1
+    return replace(
+        person, vertices=person.vertices[used], bone_index=person.bone_index[used], bone_weight=person.bone_weight[used],
+        openness=person.openness[used], triangles=place[person.triangles[kept]].astype(np.int32),
+        two_sided=person.two_sided[kept], material=person.material[kept], uv=person.uv[kept],
+        face_vertices=place[person.face_vertices], landmark_vertices=place[person.landmark_vertices],
+    )  # fmt: skip
 
 
 class People(Protocol):

@@ -98,7 +98,7 @@ class Renderer:
             rest[person.face_vertices] = person.vertices[person.face_vertices] + moved[t]
             kernels.skin(rest, np.ascontiguousarray(bones[t], np.float32), person.bone_index, person.bone_weight, posed)
             kernels.normals(posed, person.triangles, normals)
-            look = (eyes[t], np.stack([gaze[t], gaze[t]]), person.iris)
+            look = (eyes[t], gaze[t], person.iris)
             out = (shot.frames[t], shot.matte[t], shot.label[t], shot.depth[t])
             self._draw(person, posed, normals, camera, row, look, back, out)
             shot.landmarks[t] = landmarks_of(person, posed)
@@ -120,11 +120,10 @@ class Renderer:
         self._shadow[:] = 0
         kernels.rasterise_depth(lit, person.triangles, self._shadow)
         t = person.textures
-        mesh = (
-            person.triangles, person.uv, person.material, posed, normals, person.openness, t.texels, t.offset, t.side,
-            person.look, camera.position(),
+        shading.resolve(
+            self._z, self._seen, self._bary, person.triangles, person.uv, person.material, posed, normals, person.openness,
+            t.texels, t.offset, t.side, person.look, camera.position(), light, self._shadow, *eyes, back, *out,
         )  # fmt: skip
-        shading.resolve(self._z, self._seen, self._bary, mesh, light, self._shadow, eyes, back, out)
 
 
 def is_flesh(label: NDArray[np.int8]) -> NDArray[np.bool_]:

@@ -111,7 +111,7 @@ class Paint(NamedTuple):
             lips=lips if lipstick else skin * [0.84, 0.54, 0.55], lips_cover=0.85 if not male else 0.65,
             beard=float(rng.uniform(0.2, 0.85)) if male and rng.random() < 0.45 else 0.0,
             lids=rng.uniform([0.2, 0.15, 0.2], [0.6, 0.4, 0.5]), lid_cover=0.5 if not male and rng.random() < 0.4 else 0.0,
-            brow_width=float(rng.uniform(0.04, 0.075)), has_hair=has_hair,
+            brow_width=float(rng.uniform(0.028, 0.055)), has_hair=has_hair,
         )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ _TO_IMAGE = np.array([1.0, -1.0, -1.0])  # camera axes to the picture's: y down,
 _METRES = 0.1
 _MOST_YAW = 75.0  # degrees: a face beyond is not called seen
 _IN_FRONT = 0.15  # metres by which something must be nearer to hide a landmark
+_BEFORE_NOSE = 0.04  # metres
 _OCCLUDED = 1.5 * _IN_FRONT
 _SEEN, _HIDDEN, _OUTSIDE = 0.99, 0.5, 0.05  # scores of joints
 
@@ -191,7 +192,7 @@ _REGIONS: tuple[tuple[int, tuple[tuple[int, ...], ...], float], ...] = (
 )  # contours, and how far the region reaches beyond them, inter-ocular units
 
 
-def masks_of(controls: Controls, shot: Shot) -> U8:
+def masks_of(controls: Controls, shot: Shot, camera: Camera) -> U8:
     """Regions that are seen, bits of `clip`, (T, H, W)."""
     face, head = controls.face, controls.head
     assert face is not None
@@ -199,10 +200,10 @@ def masks_of(controls: Controls, shot: Shot) -> U8:
     masks = np.where(shot.matte > 127, PERSON, 0).astype(np.uint8)
     scale = head.radius / head_space.SPHERE_RADIUS
     flesh = is_flesh(shot.label) & (shot.matte > 127)
+    nose = -camera.to_camera(shot.landmarks[:, _FACE_JOINTS[0]])[:, 2] * _METRES
     for t in np.flatnonzero(face.score > 0):
-        # What is nearer than a head's radius to the nose is not a hand before the face.
-        nose = float(np.median(shot.depth[t][flesh[t]])) if flesh[t].any() else 0.0
-        area = flesh[t] & (np.abs(shot.depth[t] - nose) < 2.0)
+        # What stands before the nose is a hand.
+        area = flesh[t] & (shot.depth[t] > nose[t] - _BEFORE_NOSE)
         for bit, contours, margin in _REGIONS:
             masks[t] |= np.where((_filled(face.landmarks[t], contours, margin * scale[t], masks.shape[1]) > 0) & area, bit, 0).astype(np.uint8)
     return masks

@@ -17,7 +17,7 @@ from dreamactor_cli.training.synthetic import scene, truth
 from dreamactor_cli.training.synthetic.clip import FPS, FRAMINGS, SyntheticClip
 from dreamactor_cli.training.synthetic.makehuman import load
 from dreamactor_cli.training.synthetic.motion import perform
-from dreamactor_cli.training.synthetic.person import F32, People, Person
+from dreamactor_cli.training.synthetic.person import F32, People, Person, trim
 from dreamactor_cli.training.synthetic.procedural import Procedural
 from dreamactor_cli.training.synthetic.render import Renderer, Shot
 from dreamactor_cli.training.synthetic.rig import Performance, pose
@@ -70,11 +70,13 @@ def _moments(seed: int, count: int, framing: str) -> Performance:
     return act._replace(head=head, turn=turn, weights=weights)
 
 
-def _film(look: _Look, act: Performance, camera: scene.Camera, size: int) -> tuple[Shot, Controls, U8]:
-    bones, places = pose(look.person, act)
-    shot = _renderer(size).shoot(look.person, act, bones, camera, look.light, look.back)
-    controls = truth.controls_of(look.person, act, bones, places, camera, shot)
-    return shot, controls, truth.masks_of(controls, shot)
+def _film(look: _Look, act: Performance, view: scene.View, framing: str, size: int) -> tuple[Shot, Controls, U8]:
+    person = trim(look.person, framing)
+    camera = scene.camera_of(view, look.person, framing)
+    bones, places = pose(person, act)
+    shot = _renderer(size).shoot(person, act, bones, camera, look.light, look.back)
+    controls = truth.controls_of(person, act, bones, places, camera, shot)
+    return shot, controls, truth.masks_of(controls, shot, camera)
 
 
 def generate_clip(
@@ -114,11 +116,82 @@ def generate_clip(
     drawn = str(views.choice(FRAMINGS, p=_SHARES))
     framing = framing or drawn
     look = _look(identity, size, assets)
-    camera = scene.camera_of(scene.draw_view(views, framing), look.person, framing)
+    view = scene.draw_view(views, framing)
     act = perform(np.random.default_rng([motion, _ACT]), np.arange(frames) / FPS, framing)
-    shot, controls, masks = _film(look, act, camera, size)
-    others, reference_controls, reference_masks = _film(look, _moments(motion, references, framing), camera, size)
+    both = Performance(*(np.concatenate(parts) for parts in zip(act, _moments(motion, references, framing), strict=True)))
+    shot, controls, masks = _film(look, both, view, framing, size)
     return SyntheticClip(
-        frames=shot.frames, references=others.frames, controls=controls, reference_controls=reference_controls, masks=masks,
-        matte=shot.matte, reference_masks=reference_masks, depth=shot.depth, framing=framing, identity=identity, motion=motion,
+        frames=shot.frames[:frames], references=shot.frames[frames:], controls=controls.window(0, frames),
+        reference_controls=controls.window(frames, frames + references), masks=masks[:frames], matte=shot.matte[:frames],
+        reference_masks=masks[frames:], depth=shot.depth[:frames], framing=framing, identity=identity, motion=motion,
     )  # fmt: skip
+
+
+class _Wish(NamedTuple):
+    """Arguments of the clips of `generate`."""
+
+    seed: int
+    size: int
+    frames: int
+    references: int
+    framing: str | None
+    assets: Path | None
+    clips_a_person: int
+
+
+def _one_of(wish: _Wish, number: int) -> SyntheticClip:
+    """Clip ``number`` of a stream: seeds that no other seed's stream has nearby."""
+    base = np.random.SeedSequence([wish.seed, number // wish.clips_a_person]).generate_state(2, np.uint64)
+    person, motion = (int(v >> np.uint64(12)) for v in base)
+    return generate_clip(
+        person, size=wish.size, frames=wish.frames, references=wish.references, framing=wish.framing, assets=wish.assets,
+        identity_seed=person, motion_seed=motion + number % wish.clips_a_person,
+    )  # fmt: skip
+
+
+def _person_clips(task: tuple[_Wish, int]) -> list[SyntheticClip]:
+    """All clips of one person of a stream, in a worker."""
+    wish, person = task
+    first = person * wish.clips_a_person
+    return [_one_of(wish, first + k) for k in range(wish.clips_a_person)]
+
+
+def generate(
+    seed: int,
+    *,
+    workers: int = 1,
+    size: int,
+    frames: int,
+    references: int = 1,
+    framing: str | None = None,
+    assets: Path | None = None,
+    clips_a_person: int = 2,
+    start: int = 0,
+) -> Iterator[SyntheticClip]:
+    """Clips without end, in an order that depends on the seed alone, made by ``workers`` processes ahead of need.
+
+    Args:
+        seed: of the stream.
+        workers: processes beside this one; 0 makes the clips in this one, when they are asked for.
+        clips_a_person: clips in a row of one identity, each of another motion; a new person costs about ten frames.
+        start: clips of the stream to leave out, to go on with it.
+
+    The other arguments are those of `generate_clip`. Closing the iterator ends the processes.
+    """
+    wish = _Wish(seed, size, frames, references, framing, assets, clips_a_person)
+    if workers == 0:
+        number = start
+        while True:
+            yield _one_of(wish, number)
+            number += 1
+    person, skipped = divmod(start, clips_a_person)
+    # Workers are spawned: a fork would inherit the threads of whoever trains.
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        waiting = deque(pool.apply_async(_person_clips, ((wish, person + k),)) for k in range(2 * workers))
+        person += len(waiting)
+        while True:
+            clips = waiting.popleft().get()
+            waiting.append(pool.apply_async(_person_clips, ((wish, person),)))
+            person += 1
+            yield from clips[skipped:]
+            skipped = 0
