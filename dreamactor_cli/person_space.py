@@ -112,16 +112,27 @@ class PersonModel:
             head_2d, torso_2d: (2, 3) px, see `contracts.Head`.
             field: (FIELD_ROWS, FIELD_COLUMNS, 2), inter-ocular units, see `contracts.Head`.
         """
+        torso = self.points @ torso_2d[:, :2].T + torso_2d[:, 2]
+        out = self._joined(pose, landmarks, head_2d, torso)
+        if field is not None:
+            out[:, :2] += float(pose.scale[0]) * interpolate(field, *self._nodes)
+        return out
+
+    def move_on(self, pose: HeadPose, landmarks: Array, head_2d: Array, torso: Array, field: Array) -> Array:
+        """`move`, on a torso whose points (N, 2) px are known; of the field, the head's part is taken."""
+        out = self._joined(pose, landmarks, head_2d, torso)
+        out[:, :2] += float(pose.scale[0]) * self._weight * interpolate(field, *self._nodes)
+        return out
+
+    def _joined(self, pose: HeadPose, landmarks: Array, head_2d: Array, torso: Array) -> Array:
+        """Positions (N, 3) px by the head's motion, faded over the neck into the torso's, (N, 2) px."""
         head = head_space.to_image(self._canonical, pose)[0]
         oval = head_space.to_image(self._oval_canonical, pose)[0]
         for points in (head, oval):
             points[:, :2] = points[:, :2] @ head_2d[:, :2].T + head_2d[:, 2]
         head += self._residual @ (landmarks[self._oval] - oval)
         behind = np.maximum(self._depth, TORSO_DEPTH * self._scale)
-        torso = np.concatenate([self.points @ torso_2d[:, :2].T + torso_2d[:, 2], behind[:, None]], 1)
-        out: Array = self._weight * head + (1 - self._weight) * torso
-        if field is not None:
-            out[:, :2] += float(pose.scale[0]) * interpolate(field, *self._nodes)
+        out: Array = self._weight * head + (1 - self._weight) * np.concatenate([torso, behind[:, None]], 1)
         return out
 
 

@@ -1,0 +1,194 @@
+"""Bones and parts of a body: what a picture of a person is cut into, and where it lies in the picture.
+
+A bone is a segment between two joints. A part is what is drawn as one layer: it follows the bones of its own and, beside a
+joint that it shares with another part, the bones of that one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamactor_cli.body_space import FINGERS, HIPS, NUM_JOINTS, SHOULDERS, SHOWN, WRISTS
+from dreamactor_cli.contracts import Body
+
+Array = NDArray[np.float64]
+
+# Points that are no joints of their own: the knuckles of both hands, the base of the neck, the middle of the head.
+KNUCKLES = (NUM_JOINTS, NUM_JOINTS + 1)
+NECK, SKULL = NUM_JOINTS + 2, NUM_JOINTS + 3
+NUM_POINTS = NUM_JOINTS + 4
+EARS, NOSE = (7, 8), 0
+
+GUESSED = 0.25  # visibility from which the end of a limb is trusted to be about where it is said to be
+BEYOND = 0.15  # of the picture's longer side: how far outside a joint may lie and still move what is seen of its limb
+
+
+class Bone(NamedTuple):
+    """A segment.
+
+    Attributes:
+        start, end: points of the skeleton.
+        radii: of the limb at both ends, metres.
+        part: index in `PARTS`.
+    """
+
+    name: str
+    start: int
+    end: int
+    radii: tuple[float, float]
+    part: int
+
+
+class Joint(NamedTuple):
+    """Where two parts meet: a point of the skeleton, and the radius in metres within which they overlap."""
+
+    point: int
+    radius: float
+    parts: tuple[int, int]
+
+
+CORE = 0
+PARTS = (
+    "core", "left_upper_arm", "left_forearm", "right_upper_arm", "right_forearm", "left_thigh", "left_shin", "right_thigh",
+    "right_shin",
+)  # fmt: skip
+TORSO, HEAD = 0, 1  # bones
+
+
+def _limbs(side: int) -> tuple[list[Bone], list[Joint]]:
+    """Bones and joints of the arm and the leg of a side, 0 left and 1 right."""
+    shoulder, hip, wrist = SHOULDERS[side], HIPS[side], WRISTS[side]
+    upper, fore, thigh, shin = 1 + 2 * side, 2 + 2 * side, 5 + 2 * side, 6 + 2 * side
+    elbow, knee, ankle, toes = shoulder + 2, hip + 2, hip + 4, hip + 8
+    label = ("left", "right")[side]
+    bones = [
+        Bone(f"{label}_upper_arm", shoulder, elbow, (0.085, 0.065), upper),
+        Bone(f"{label}_forearm", elbow, wrist, (0.062, 0.045), fore),
+        Bone(f"{label}_hand", wrist, KNUCKLES[side], (0.050, 0.060), fore),
+        Bone(f"{label}_thigh", hip, knee, (0.115, 0.080), thigh),
+        Bone(f"{label}_shin", knee, ankle, (0.078, 0.055), shin),
+        Bone(f"{label}_foot", ankle, toes, (0.060, 0.055), shin),
+    ]
+    joints = [
+        Joint(shoulder, 0.10, (CORE, upper)), Joint(elbow, 0.07, (upper, fore)), Joint(hip, 0.13, (CORE, thigh)),
+        Joint(knee, 0.09, (thigh, shin)),
+    ]  # fmt: skip
+    return bones, joints
+
+
+_LEFT, _RIGHT = _limbs(0), _limbs(1)
+BONES: tuple[Bone, ...] = (
+    Bone("torso", NECK, NECK, (0.09, 0.09), CORE), Bone("head", NECK, SKULL, (0.075, 0.12), CORE), *_LEFT[0], *_RIGHT[0],
+)  # fmt: skip
+JOINTS: tuple[Joint, ...] = (*_LEFT[1], *_RIGHT[1])
+BONE_INDEX = {bone.name: index for index, bone in enumerate(BONES)}
+
+
+def with_points(joints: Array) -> Array:
+    """Joints (..., 33, d) with the points of `BONES` that are none, (..., 37, d)."""
+    knuckles = [joints[..., [fingers[0], fingers[1]], :].mean(-2) for fingers in FINGERS]
+    neck = joints[..., list(SHOULDERS), :].mean(-2)
+    skull = joints[..., list(EARS), :].mean(-2)
+    return np.concatenate([joints, np.stack([*knuckles, neck, skull], -2)], -2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skeleton:
+    """The skeleton of one picture.
+
+    Attributes:
+        points: (37, 2), px.
+        depth: (37,), metres, larger is farther.
+        score: (33,), how well a joint is seen.
+        scale: px per metre.
+        bones: which of `BONES` the picture shows, (B,) bool.
+    """
+
+    points: Array
+    depth: Array
+    score: Array
+    scale: float
+    bones: NDArray[np.bool_]
+
+    @property
+    def parts(self) -> list[int]:
+        """Parts of which the picture shows a bone."""
+        return sorted({bone.part for bone, there in zip(BONES, self.bones, strict=True) if there})
+
+    @property
+    def joints(self) -> list[Joint]:
+        """Joints between parts that are there."""
+        parts = self.parts
+        return [joint for joint in JOINTS if joint.parts[0] in parts and joint.parts[1] in parts]
+
+
+def skeleton_of(body: Body, frame: int, width: int, height: int) -> Skeleton:
+    """The skeleton of a frame of a picture of width x height px."""
+    joints, space = body.joints_2d[frame].astype(np.float64), body.joints_3d[frame].astype(np.float64)
+    score = body.score[frame].astype(np.float64)
+    weights = np.maximum(score, 0.02)
+    spread = [(weights[:, None] * (xy - np.average(xy, axis=0, weights=weights)) ** 2).sum() for xy in (joints, space[:, :2])]
+    scale = float(np.sqrt(spread[0] / max(spread[1], 1e-9)))
+    margin = BEYOND * max(width, height)
+    near = ((joints > -margin) & (joints < np.array([width, height]) + margin)).all(1)
+    inside = ((joints > 0) & (joints < np.array([width, height]))).all(1)
+    return Skeleton(
+        points=with_points(joints), depth=with_points(space)[:, 2], score=score, scale=scale,
+        bones=_bones_there(near & (score >= GUESSED), inside & (score >= SHOWN)),
+    )  # fmt: skip
+
+
+def _bones_there(guessed: NDArray[np.bool_], shown: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which bones a picture shows: both ends are about known, one is seen, and the bone that carries it is there."""
+    there = np.ones(len(BONES), bool)
+    guessed, shown = _with_knuckles(guessed), _with_knuckles(shown)
+    for index, bone in enumerate(BONES[2:], 2):
+        carried = bone.start in (*SHOULDERS, *HIPS) or there[index - 1]
+        there[index] = carried and guessed[bone.start] and guessed[bone.end] and (shown[bone.start] or shown[bone.end])
+        # A limb of which only the root is seen is no limb to move: a thigh that ends at the picture's border.
+        if bone.start in (*SHOULDERS, *HIPS):
+            there[index] &= shown[bone.end]
+    return there
+
+
+def _with_knuckles(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Flags of joints (33,) for all points, (37,)."""
+    hands = [flags[list(fingers[:2])].all() for fingers in FINGERS]
+    return np.concatenate([flags, [*hands, flags[list(SHOULDERS)].any(), True]])
+
+
+def distances(points: Array, skeleton: Skeleton, bone: Bone) -> tuple[Array, Array]:
+    """Distance of points (N, 2) px to a bone, px, and the limb's radius there, px; (N,) each."""
+    a, b = skeleton.points[bone.start], skeleton.points[bone.end]
+    along = b - a
+    length = max(float(along @ along), 1e-9)
+    t = np.clip((points - a) @ along / length, 0, 1)
+    radius = skeleton.scale * (bone.radii[0] + t * (bone.radii[1] - bone.radii[0]))
+    off = points - a - t[:, None] * along
+    return np.sqrt((off**2).sum(1)), radius
+
+
+def torso_outline(skeleton: Skeleton) -> Array:
+    """Corners of the torso, (4, 2) px: shoulders and hips, in the order in which they lie around it."""
+    left, right = SHOULDERS, HIPS
+    return skeleton.points[[left[0], left[1], right[1], right[0]]]
+
+
+def torso_distance(points: Array, skeleton: Skeleton) -> Array:
+    """Distance of points (N, 2) px to the torso's outline, px; 0 inside, (N,)."""
+    corners = torso_outline(skeleton)
+    nearest = np.full(len(points), np.inf)
+    inside = np.zeros(len(points), bool)
+    for a, b in zip(corners, np.roll(corners, -1, 0), strict=True):
+        along = b - a
+        t = np.clip((points - a) @ along / max(float(along @ along), 1e-9), 0, 1)
+        nearest = np.minimum(nearest, np.sqrt(((points - a - t[:, None] * along) ** 2).sum(1)))
+        crosses = (a[1] > points[:, 1]) != (b[1] > points[:, 1])
+        rise = b[1] - a[1]
+        left = points[:, 0] < (b[0] - a[0]) * (points[:, 1] - a[1]) / (rise if rise else 1.0) + a[0]
+        inside ^= crosses & left
+    return np.where(inside, 0.0, nearest)

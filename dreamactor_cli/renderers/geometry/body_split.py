@@ -1,0 +1,203 @@
+"""Cutting a person into parts: which part of the body each pixel of a picture shows, and what lies hidden behind which.
+
+A pixel goes to the part whose bone is nearest by its limb's radius. Where two parts are about equally near, the border is
+moved to the edges of the picture (watershed). Legs that a skirt joins are no parts: the whole skirt hangs on the core.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamactor_cli.body_space import HIPS, KNEES
+from dreamactor_cli.renderers.geometry.body_skeleton import (
+    BONES,
+    CORE,
+    HEAD,
+    PARTS,
+    TORSO,
+    Skeleton,
+    distances,
+    torso_distance,
+)
+
+Array = NDArray[np.float64]
+F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+WORK_SIZE = 480  # px of the longer side at which parts are told apart
+NOBODY = -1
+SOMEBODY = 0.4  # alpha from which a pixel is told to be of a part
+TORSO_REACH = 0.09  # metres beyond the line between the joints that are as near as a limb's radius
+INSIDE = 0.62  # how near the inside of the torso is, in limbs' radii: limbs in front of it are nearer
+BEHIND = 0.06  # metres behind the torso from which a limb is hidden by it
+SURE = 0.45  # lead in limbs' radii from which no edge of the picture is asked
+SKIRT_SPREAD = 1.35  # distance of the knees, in widths of a thigh, from which legs that touch are under a skirt
+SKIRT_WIDTH = 1.5  # width of both legs and what they wear, in widths of two bare thighs side by side, from which it is a skirt
+SKIRT_FILLED = 0.8  # share of the space between two thighs that a skirt fills
+SKIRT_AT = (0.3, 0.85)  # from where to where along the thighs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """A picture's pixels by part.
+
+    Attributes:
+        labels: (h, w), index in `PARTS` or `NOBODY`, at the scale of ``shrink``.
+        reach: (9, h, w), how near each part's bones are in limbs' radii; infinite where a part is not there.
+        shrink: px of the labels per px of the picture.
+        carried: part that carries the bones of each part, (9,): itself, or the core for legs under a skirt.
+    """
+
+    labels: NDArray[np.int8]
+    reach: F32
+    shrink: float
+    carried: tuple[int, ...]
+
+
+def split(image: U8, alpha: F32, skeleton: Skeleton) -> Split:
+    """Tell the parts of a person apart.
+
+    Args:
+        image: (H, W, 3), RGB.
+        alpha: (H, W), 0..1, how much of a pixel is the person.
+        skeleton: of the picture.
+    """
+    height, width = alpha.shape
+    shrink = min(1.0, WORK_SIZE / max(height, width))
+    size = (max(8, round(width * shrink)), max(8, round(height * shrink)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    person = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) > SOMEBODY
+    rows, columns = np.mgrid[0 : size[1], 0 : size[0]]
+    points = (np.stack([columns.ravel(), rows.ravel()], 1) + 0.5) / shrink - 0.5
+    carried = _carried(skeleton, person, shrink)
+    reach = _reach(points, skeleton, carried).reshape(len(PARTS), size[1], size[0])
+    labels = _labels(small, person, _priority(reach, skeleton, carried))
+    return Split(labels=labels, reach=reach.astype(np.float32), shrink=shrink, carried=carried)
+
+
+def connected(matte: F32, skeleton: Skeleton) -> F32:
+    """The matte (H, W) without what is not connected to the skeleton: other people and things in the background."""
+    some = (matte > 0.3).astype(np.uint8)
+    count, components = cv2.connectedComponents(some, connectivity=4)
+    if count <= 2:
+        return matte
+    line = bones_mask(skeleton, matte.shape, 0.35)
+    kept = np.unique(components[(line > 0) & (some > 0)])
+    mask = np.isin(components, kept[kept > 0])
+    if not mask.any():
+        return matte
+    size = 2 * round(0.01 * max(matte.shape)) + 1
+    near = cv2.dilate(mask.astype(np.uint8), np.ones((size, size), np.uint8))
+    return np.where(near > 0, matte, 0).astype(np.float32)
+
+
+def bones_mask(skeleton: Skeleton, shape: tuple[int, ...], share: float) -> U8:
+    """255 within a share of the limbs' radii about the bones that are seen well, (H, W)."""
+    mask = np.zeros(shape, np.uint8)
+    for bone, there in zip(BONES, skeleton.bones, strict=True):
+        if there and bone.start != bone.end and _seen(skeleton, bone.start) and _seen(skeleton, bone.end):
+            a, b = (tuple(np.rint(skeleton.points[p]).astype(int).tolist()) for p in (bone.start, bone.end))
+            cv2.line(mask, a, b, 255, max(1, round(2 * share * skeleton.scale * min(bone.radii))))
+    return mask
+
+
+def _seen(skeleton: Skeleton, point: int) -> bool:
+    return point >= len(skeleton.score) or bool(skeleton.score[point] > 0.65)
+
+
+def _carried(skeleton: Skeleton, person: Mask, shrink: float) -> tuple[int, ...]:
+    """See `Split.carried`."""
+    own = list(range(len(PARTS)))
+    thighs = [PARTS.index("left_thigh"), PARTS.index("right_thigh")]
+    if not all(part in skeleton.parts for part in thighs):
+        return tuple(own)
+    hips, knees = skeleton.points[list(HIPS)], skeleton.points[list(KNEES)]
+    thigh = 2 * 0.08 * skeleton.scale
+    apart = float(np.linalg.norm(knees[0] - knees[1])) / thigh
+    filled, wide = [], []
+    for t in np.linspace(*SKIRT_AT, 8):
+        ends = hips + t * (knees - hips)
+        filled.append(_share(person, ends[0] + np.linspace(0.3, 0.7, 9)[:, None] * (ends[1] - ends[0]), shrink))
+        across = np.linspace(-4.0, 4.0, 65)
+        direction = (ends[1] - ends[0]) / max(float(np.linalg.norm(ends[1] - ends[0])), 1e-6)
+        line = ends.mean(0) + across[:, None] * thigh * direction
+        width = 8 * thigh * _share(person, line, shrink)
+        wide.append(width / (np.linalg.norm(ends[1] - ends[0]) + thigh))
+    if np.mean(filled) > SKIRT_FILLED and (apart > SKIRT_SPREAD or np.mean(wide[4:]) > SKIRT_WIDTH):
+        for part in thighs:
+            own[part] = CORE
+    return tuple(own)
+
+
+def _share(person: Mask, points: Array, shrink: float) -> float:
+    """Share of points (N, 2) px of the picture that show the person; what lies outside the picture shows nobody."""
+    x, y = np.rint((points + 0.5) * shrink - 0.5).astype(int).T
+    inside = (x >= 0) & (y >= 0) & (x < person.shape[1]) & (y < person.shape[0])
+    return float(person[y[inside], x[inside]].sum() / len(points))
+
+
+def _reach(points: Array, skeleton: Skeleton, carried: tuple[int, ...]) -> Array:
+    """How near each part's bones are to points (N, 2) px, in limbs' radii, (9, N)."""
+    out = np.full((len(PARTS), len(points)), np.inf)
+    for index, bone in enumerate(BONES):
+        if not skeleton.bones[index]:
+            continue
+        if index == TORSO:
+            near = INSIDE + torso_distance(points, skeleton) / (TORSO_REACH * skeleton.scale)
+        else:
+            distance, radius = distances(points, skeleton, bone)
+            near = distance / radius
+        part = carried[bone.part]
+        out[part] = np.minimum(out[part], near)
+    return out
+
+
+def _priority(reach: Array, skeleton: Skeleton, carried: tuple[int, ...]) -> Array:
+    """`_reach` where a limb behind the torso yields to it; the lowest has a pixel."""
+    out = reach.copy()
+    torso = skeleton.depth[[11, 12, 23, 24]].mean()
+    for index, bone in enumerate(BONES):
+        if index in (TORSO, HEAD) or not skeleton.bones[index] or carried[bone.part] == CORE:
+            continue
+        if skeleton.depth[bone.end] > torso + BEHIND and bone.end not in KNEES:
+            inside = reach[CORE] < 1.0
+            out[bone.part] = np.where(inside, np.maximum(out[bone.part], reach[CORE] + 0.3), out[bone.part])
+    return out
+
+
+def _labels(image: U8, person: Mask, reach: Array) -> NDArray[np.int8]:
+    """Part of each pixel, (h, w)."""
+    order = np.sort(reach, axis=0)
+    first = reach.argmin(0)
+    with np.errstate(invalid="ignore"):
+        lead = order[1] - order[0]
+    sure = person & ((lead > SURE) | ~np.isfinite(lead))
+    markers = np.where(sure, first + 2, 0).astype(np.int32)
+    markers[~person] = 1
+    # The border to nobody is known from the matte: pixels there must not be drawn into it by an edge.
+    smooth = cv2.GaussianBlur(image, (0, 0), 0.8)
+    cv2.watershed(np.ascontiguousarray(smooth), markers)
+    labels = np.where(markers >= 2, markers - 2, first)
+    labels = np.where(person, labels, NOBODY).astype(np.int8)
+    return _whole(labels, reach)
+
+
+def _whole(labels: NDArray[np.int8], reach: Array) -> NDArray[np.int8]:
+    """Labels without islands: what does not hang together with its part's bone goes to the part around it."""
+    out = labels.copy()
+    for part in range(1, len(PARTS)):
+        own = (out == part).astype(np.uint8)
+        if not own.any():
+            continue
+        count, components = cv2.connectedComponents(own, connectivity=4)
+        near = np.unique(components[(own > 0) & (reach[part] < 0.8)])
+        for island in set(range(1, count)) - set(near.tolist()):
+            there = components == island
+            ring = cv2.dilate(there.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & ~there & (out >= 0)
+            out[there] = np.bincount(out[ring]).argmax() if ring.any() else CORE
+    return out
