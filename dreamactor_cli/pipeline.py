@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import count
 from typing import Any
@@ -164,11 +164,26 @@ def _render(
 ) -> tuple[int, tuple[str, ...]]:
     """Draw and encode all frames; how many there were, and what the encoder has to say."""
     controls = _controls(job, reference, driver)
-    settings = _settings(job, reference, means)
+    tell, told = _ever_further(tell), dict[str, None]()
+    settings = replace(
+        _settings(job, reference, means), warn=lambda text: told.update({text: None}),
+        on_progress=lambda done, total: tell("render", done, total),
+    )  # fmt: skip
     frames = _frames(job, renderer, reference, controls, driver, settings)
-    return controls.num_frames, _encode(
-        job, frames, controls.num_frames, controls.fps, _sound(driver), metadata, tell, _captions(driver)
-    )
+    encoded = _encode(job, frames, controls.num_frames, controls.fps, _sound(driver), metadata, tell, _captions(driver))
+    return controls.num_frames, (*told, *encoded)
+
+
+def _ever_further(tell: Progress) -> Progress:
+    """Progress that never goes back: a renderer counts the frames of a segment before they come out."""
+    furthest = 0
+
+    def on_progress(stage: str, done: int, total: int) -> None:
+        nonlocal furthest
+        furthest = max(furthest, done)
+        tell(stage, furthest, total)
+
+    return on_progress
 
 
 def _encode(

@@ -42,7 +42,12 @@ class Preset:
         speech_encoder: ``"mel"``, or ``"whisper:NAME"`` or ``"whisper:FOLDER"``.
         captions: what was said as ``"srt"`` or ``"vtt"`` beside the output, or ``"burn"`` into the picture; or ``"off"``.
         weights: of a renderer that draws with a network: a name of `dreamactor models list`, or a folder; "" is its own.
-        steps, guidance_reference, guidance_motion, segment_frames, precision: of the diffusion renderers.
+        steps, guidance_reference, guidance_motion, segment_frames: of the diffusion renderers.
+        precision: what they compute in: ``"float32"``, ``"bfloat16"``, or ``"auto"``, which suits renderer and device.
+        step_cache: what reuses answers of earlier steps, of the renderer diffusion.
+        reference_views: ``"given"``, or ``"auto"``, where it makes views of the person in a first pass and uses them as references.
+        quantize: 8-bit numbers that its weights are kept in; needs torchao.
+        compile: let `torch.compile` translate it, which pays for long clips.
         conditioning_frames: last frames of a segment that open the next one, 1 or 5; of the renderer wan-animate.
     """
 
@@ -72,7 +77,11 @@ class Preset:
     guidance_reference: float = 2.5
     guidance_motion: float = 2.5
     segment_frames: int = 73
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    step_cache: Literal["off", "first-block", "taylor", "mag"] = "off"
+    reference_views: Literal["given", "auto"] = "given"
+    quantize: Literal["off", "int8", "float8"] = "off"
+    compile: bool = False
     conditioning_frames: Literal[1, 5] = 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +20,8 @@ class RenderSettings:
         alpha: yield RGBA with straight alpha and no background.
         threads: that may draw at a time; None is one a core. No pixel depends on it.
         memory: how often memory ran out on this job before; each time, take half as much where that changes no pixel.
+        warn: is told, in a sentence, what the user should know of a result that is there all the same.
+        on_progress: is told how many frames of how many are as good as drawn, by a renderer that draws many at once.
     """
 
     width: int
@@ -30,6 +32,8 @@ class RenderSettings:
     alpha: bool = False
     threads: int | None = None
     memory: int = 0
+    warn: Callable[[str], None] = lambda text: None
+    on_progress: Callable[[int, int], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

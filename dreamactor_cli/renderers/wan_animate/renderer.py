@@ -128,7 +128,7 @@ class WanAnimateRenderer:
             self._loaded = None  # there is not room for two
             folder = self._folder(preset)
             prompt = weights.load_prompt(folder)
-            dtype = getattr(torch, preset.precision)
+            dtype = torch.bfloat16 if preset.precision == "auto" else getattr(torch, preset.precision)
             self._loaded = key, weights.load_pipeline(folder, settings.device, dtype, settings.memory), prompt
         return self._loaded[1:]
 
