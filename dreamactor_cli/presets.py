@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ def preset_fields(preset: Preset) -> dict[str, object]:
 def merge(preset: Preset, overrides: Mapping[str, object], *, source: str = "") -> Preset:
     """The preset with every override that is not None.
 
+    Choosing another renderer also takes what the preset of that renderer's name says, where this one says nothing of its own.
+
     Args:
         preset: what holds where nothing is given.
         overrides: values by the name of the field, as text or typed.
@@ -65,6 +68,10 @@ def merge(preset: Preset, overrides: Mapping[str, object], *, source: str = "") 
         UsageError: an unknown name, or a value that cannot be used.
     """
     values: dict[str, Any] = {}
+    renderer = overrides.get("renderer")
+    if isinstance(renderer, str) and renderer not in (preset.renderer, preset.name) and renderer in _own_presets():
+        own, plain = load_preset(renderer), Preset()
+        values = {name: getattr(own, name) for name in _PARSERS if getattr(preset, name) == getattr(plain, name)}
     for name, given in overrides.items():
         label = f"{source}{name}" if source else f"--{name.replace('_', '-')}"
         if name not in _PARSERS:
@@ -76,6 +83,14 @@ def merge(preset: Preset, overrides: Mapping[str, object], *, source: str = "") 
         except _Wrong as wrong:
             raise UsageError(f"{label} {given!s:.80} {wrong.args[0]}", wrong.args[1]) from None
     return replace(preset, **values)
+
+
+@lru_cache(maxsize=1)
+def _own_presets() -> frozenset[str]:
+    """Renderers that have a preset of their name."""
+    from dreamactor_cli.renderers import RENDERERS
+
+    return frozenset(RENDERERS) & frozenset(preset_names())
 
 
 def _read(name: str) -> tuple[Path, dict[str, Any]]:
@@ -224,6 +239,10 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "guidance_reference": _number(0.0, 30.0),
     "guidance_motion": _number(0.0, 30.0),
     "segment_frames": _integer(1, 1000),
-    "precision": _choice("float32", "bfloat16"),
+    "precision": _choice("auto", "float32", "bfloat16"),
+    "step_cache": _choice("off", "first-block", "taylor", "mag"),
+    "reference_views": _choice("given", "auto"),
+    "quantize": _choice("off", "int8", "float8"),
+    "compile": _flag,
     "conditioning_frames": lambda given: int(_choice("1", "5")(given)),
 }

@@ -19,6 +19,7 @@ from dreamactor_cli.executors.base import Executor, Gate, Measurement, Progress,
 from dreamactor_cli.executors.shard import Shard
 from dreamactor_cli.folder_lock import alone, claim
 from dreamactor_cli.plan import Extraction, Plan, PlannedJob, make_plan, record_rates
+from dreamactor_cli.renderers.needs import check_gpu
 
 OUT_OF_MEMORY = (
     "memory",
@@ -35,12 +36,14 @@ class Rules:
         max_failures: jobs after which nothing more is begun; None is never.
         gate: what happens to an output that misses a quality gate.
         wait: for another run in the same folder to end.
+        gpu: the workers have one, or are to do without it however long it takes.
     """
 
     retries: int = 1
     max_failures: int | None = None
     gate: Gate = "off"
     wait: bool = False
+    gpu: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +155,7 @@ class _Run:
                 results.fold(self._folder, self._part)
                 run_record.fold(self._folder, self._part)
             plan = make_plan(run_record.reopened(self._folder, jobs), cache=self._cache, workers=self._executor.workers)
-            _refuse_here(plan)
+            _refuse_here(plan, has_gpu=self._rules.gpu)
             self._record.planned(plan)
             self._tell(Planned(plan=plan))
             with results.ResultsFile(self._folder / results.part_name(self._part)) as file:
@@ -290,7 +293,7 @@ class _Run:
             self._tell(Note(text=f"the report could not be written: {error}"))
 
 
-def _refuse_here(plan: Plan) -> None:
+def _refuse_here(plan: Plan, *, has_gpu: bool) -> None:
     """End before anything begins if this machine lacks what jobs need: mending it helps, and rendering the others may take hours.
 
     Raises:
@@ -299,6 +302,8 @@ def _refuse_here(plan: Plan) -> None:
     lacking = [one.error for one in plan.jobs if one.error is not None and one.error.exit_code == MissingRequirement.exit_code]
     if lacking:
         raise MissingRequirement(f"{len(lacking)} of {len(plan.jobs)} jobs cannot be rendered here: {lacking[0].message}")
+    for preset in dict.fromkeys(one.job.preset for one in plan.jobs if one.state == "todo"):
+        check_gpu(preset, has_gpu=has_gpu)
 
 
 def in_order(planned: Iterable[PlannedJob]) -> list[PlannedJob]:

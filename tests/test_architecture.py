@@ -56,7 +56,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "executors", "pipeline", "presets", "cache", "controls", "controls_file", "controls_export", "media", "motion", *BASE,
     ),
     "live": ("run", "results", "executors", "plan", "console", *BASE),
-    "run": ("run_record", "results", "strays", "folder_lock", "plan", "executors", "report", "sidecar", "cache", *BASE),
+    "run": (
+        "run_record", "results", "strays", "folder_lock", "plan", "renderers.needs", "executors", "report", "sidecar", "cache", *BASE,
+    ),
     "run_record": ("plan", "executors", "sidecar", *BASE),
     "results": BASE, "strays": BASE, "folder_lock": BASE,
     "executors": (
@@ -88,6 +90,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "motion": ("motion_layers", "controls.blendshapes", "controls.gaze", *BASE),
     "motion_layers": BASE,
     "renderers": ("renderers", *BASE),
+    "renderers.diffusion": ("renderers", "models", *BASE),
     "renderers.wan_animate": ("renderers", "model_store", *BASE),
     "model_store": ("model_store", *BASE),
     "retarget": ("retarget", "controls.blendshapes", *BASE),
@@ -111,7 +114,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
 # Only these packages may know a library, wherever in a file it is imported.
 OWNERS = {
     "ffmpeg": ("media",), "imageio_ffmpeg": ("media", "environment"), "decord": ("media",), "av": ("media",),
-    "PIL": ("media",), "mediapipe": ("controls",), "torch": ("models", "training", "renderers.diffusion", "renderers.wan_animate", "renderers.needs", "environment"),
+    "PIL": ("media",), "mediapipe": ("controls",), "torch": (
+        "models", "training", "renderers.diffusion", "renderers.wan_animate", "renderers.needs", "environment",
+    ),
     "typer": ("app", "commands", "endings"), "c2pa": ("credentials",), "cryptography": ("credentials",), "jinja2": ("report",),
 }  # fmt: skip
 

@@ -11,7 +11,6 @@ import typer
 
 from dreamactor_cli.commands import options as o
 from dreamactor_cli.console import Console
-from dreamactor_cli.errors import UsageError
 from dreamactor_cli.job_options import job_name, seconds
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ def animate(
     expression_scale: o.ExpressionScale = None,
     smoothing: o.Smoothing = None,
     renderer: o.Renderer = None,
+    weights: o.Weights = None,
     size: o.Size = None,
     fps: o.Fps = None,
     background: o.Background = None,
@@ -51,10 +51,8 @@ def animate(
     from dreamactor_cli.contracts import Job
     from dreamactor_cli.presets import load_preset, merge
 
-    if device not in ("auto", "cpu"):
-        raise UsageError(f"--device {device} is not there: this release renders on the CPU", "leave --device out")
     overrides = {
-        "renderer": renderer, "size": size, "fps": fps, "region": region, "motion": motion, "anchor": anchor,
+        "renderer": renderer, "weights": weights, "size": size, "fps": fps, "region": region, "motion": motion, "anchor": anchor,
         "expression_scale": expression_scale, "smoothing": smoothing, "background": background, "mouth": mouth,
         "relight": relight, "crf": crf,
     }  # fmt: skip
@@ -74,17 +72,19 @@ def animate(
         credentials=credentials,
         key=key,
     )
-    run(context.obj, job, workers=workers)
+    run(context.obj, job, workers=workers, device=device)
 
 
-def run(console: Console, job: Job, *, workers: int | None = None) -> RenderResult:
+def run(console: Console, job: Job, *, workers: int | None = None, device: str = "auto") -> RenderResult:
     """Run one job, show its progress and tell its result."""
-    from dreamactor_cli.pipeline import run_job
+    from dreamactor_cli.pipeline import Means, run_job
+    from dreamactor_cli.renderers.needs import choose_device
     from dreamactor_cli.results import record
 
+    means = Means(device=choose_device(job.preset, device), workers=workers)
     began = time.perf_counter()
     with console.progress() as on_progress:
-        result = run_job(job, cache=console.cache(), on_progress=on_progress, workers=workers)
+        result = run_job(job, cache=console.cache(), on_progress=on_progress, means=means)
     for warning in result.warnings:
         console.warn(warning)
     if result.status == "skipped":

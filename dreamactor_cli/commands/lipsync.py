@@ -9,7 +9,6 @@ import typer
 
 from dreamactor_cli.commands import animate
 from dreamactor_cli.commands import options as o
-from dreamactor_cli.errors import UsageError
 from dreamactor_cli.job_options import seconds
 
 
@@ -36,6 +35,7 @@ def lipsync(
     expression_scale: o.ExpressionScale = None,
     smoothing: o.Smoothing = None,
     renderer: o.Renderer = None,
+    weights: o.Weights = None,
     size: o.Size = None,
     fps: o.Fps = None,
     background: o.Background = None,
@@ -53,10 +53,8 @@ def lipsync(
     from dreamactor_cli.contracts import Job
     from dreamactor_cli.presets import load_preset, merge
 
-    if device not in ("auto", "cpu"):
-        raise UsageError(f"--device {device} is not there: this release renders on the CPU", "leave --device out")
     overrides = {
-        "renderer": renderer, "size": size, "fps": fps, "region": region, "motion": motion, "anchor": anchor,
+        "renderer": renderer, "weights": weights, "size": size, "fps": fps, "region": region, "motion": motion, "anchor": anchor,
         "expression_scale": expression_scale, "smoothing": smoothing, "background": background, "relight": relight, "crf": crf,
         "head_motion": head_motion, "mouth_gain": mouth_gain, "lead_ms": lead_ms, "motion_ends": motion_ends,
         "sound_ends": sound_ends, "speech_encoder": speech_encoder, "captions": captions,
@@ -79,4 +77,4 @@ def lipsync(
         credentials=credentials,
         key=key,
     )
-    animate.run(context.obj, job, workers=workers)
+    animate.run(context.obj, job, workers=workers, device=device)

@@ -41,6 +41,10 @@ Output = Annotated[
 ]
 PresetName = Annotated[str, typer.Option("--preset", metavar="NAME", help="See `dreamactor presets list`.")]
 Renderer = Annotated[str | None, typer.Option("--renderer", metavar="NAME", help="What draws the frames.")]
+Weights = Annotated[
+    str | None,
+    typer.Option("--weights", metavar="NAME|FOLDER", help="Of a renderer with a network; see `dreamactor models list`."),
+]
 Size = Annotated[str | None, typer.Option("--size", metavar="WxH|source", help="Size of the result, px.")]
 Fps = Annotated[str | None, typer.Option("--fps", metavar="N|N/D|source", help="Frames a second of the result.")]
 Background = Annotated[
@@ -84,7 +88,7 @@ Subject = Annotated[
     typer.Option("--subject", min=1, metavar="N", help="Follow the N-th person from the left."),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of whatever is random.")]
-Device = Annotated[str, typer.Option("--device", metavar="NAME", help="Where to render: auto or cpu.")]
+Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to render: auto, cpu or cuda.")]
 Credentials = Annotated[
     Path | None,
     typer.Option("--credentials", metavar="CERT.pem", help="Sign the result (C2PA) with this certificate and its chain."),

@@ -79,6 +79,7 @@ def render(
     expression_scale: o.ExpressionScale = None,
     smoothing: o.Smoothing = None,
     renderer: o.Renderer = None,
+    weights: o.Weights = None,
     size: o.Size = None,
     fps: o.Fps = None,
     background: o.Background = None,
@@ -111,7 +112,7 @@ def render(
     overrides = {
         "preset": preset, "start": start, "duration": duration, "subject": subject, "region": region, "motion": motion,
         "anchor": anchor, "expression_scale": expression_scale, "smoothing": smoothing, "renderer": renderer, "size": size,
-        "fps": fps, "background": background, "mouth": mouth, "relight": relight, "crf": crf, "side_by_side": side_by_side,
+        "weights": weights, "fps": fps, "background": background, "mouth": mouth, "relight": relight, "crf": crf, "side_by_side": side_by_side,
         "seed": seed, "overwrite": overwrite, "credentials": credentials, "key": key,
     }  # fmt: skip
     if qc not in GATES:
@@ -126,7 +127,9 @@ def render(
         return
     from dreamactor_cli.run import Rules
 
-    rules = Rules(retries=retries, max_failures=1 if fail_fast else max_failures, gate=qc, wait=wait)  # type: ignore[arg-type]
+    # Whoever says cpu means it, and a cluster has devices of its own.
+    gpu = bool(settings.devices) or devices == "cpu" or executor == "ray"
+    rules = Rules(retries=retries, max_failures=1 if fail_fast else max_failures, gate=qc, wait=wait, gpu=gpu)  # type: ignore[arg-type]
     summary = _run(console, jobs, output, executor, settings, rules, shard, openjd)
     _conclude(console, summary, output)
 
