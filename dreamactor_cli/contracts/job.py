@@ -45,7 +45,7 @@ class Preset:
         steps, guidance_reference, guidance_motion, segment_frames: of the diffusion renderers.
         precision: what they compute in: ``"float32"``, ``"bfloat16"``, or ``"auto"``, which suits renderer and device.
         step_cache: what reuses answers of earlier steps, of the renderer diffusion.
-        reference_views: ``"given"``, or ``"auto"``, where it makes views of the person in a first pass and uses them as references.
+        reference_views: ``"given"``, or ``"auto"``, where it first makes views of the person for its own use.
         quantize: 8-bit numbers that its weights are kept in; needs torchao.
         compile: let `torch.compile` translate it, which pays for long clips.
         conditioning_frames: last frames of a segment that open the next one, 1 or 5; of the renderer wan-animate.

@@ -20,10 +20,8 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from dreamactor_cli.models.conditions import FACE_CHANNELS, SPEECH_CHANNELS
 from dreamactor_cli.models.timeline import latent_index
-
-FACE_CHANNELS = 52 + 4  # blendshapes, gaze of the picture's left and right eye, right and down, rad
-SPEECH_CHANNELS = 9
 
 
 def token_frames(frames: int, device: torch.device | str | None = None) -> Tensor:
@@ -74,7 +72,7 @@ class FaceMotionEncoder(ModelMixin, ConfigMixin):
         """Encode; at least one input, T and B alike in all.
 
         Args:
-            face: (B, T, 56), see `FACE_CHANNELS`.
+            face: (B, T, 56), see `conditions.face_values`.
             crop: (B, T, 3, S, S) in -1..1.
             speech: (B, T, 9), columns `contracts.SPEECH_CHANNELS`.
 

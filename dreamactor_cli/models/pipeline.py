@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dreamactor_cli.contracts import F32, U8
+from dreamactor_cli.contracts import U8
 from dreamactor_cli.models import video_vae
+from dreamactor_cli.models.conditions import Conditions, References
 from dreamactor_cli.models.face_motion import token_frames
 from dreamactor_cli.models.guidance import Branch, branches, drop_reference, guided
 from dreamactor_cli.models.memory import Ladder
@@ -25,34 +26,6 @@ from dreamactor_cli.models.sampling import Sampling, flow_sigmas, integrate, seg
 from dreamactor_cli.models.step_cache import use_step_cache
 from dreamactor_cli.models.timeline import TEMPORAL, frames_of, latents_of, longest_of, next_segment
 from dreamactor_cli.models.weights_folder import Models
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conditions:
-    """What moves a stretch of frames.
-
-    Attributes:
-        poses: (T, H, W, 3), see `draw.draw_pose`.
-        face: (T, 56), see `face_motion`; None where there is no face.
-        speech: (T, 9), articulation; None where nobody speaks.
-    """
-
-    poses: U8
-    face: F32 | None = None
-    speech: F32 | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class References:
-    """Pictures of a person; the first is the identity.
-
-    Attributes:
-        images: (N, H, W, 3).
-        poses: (N, H, W, 3), drawn; None where the model did not learn to use them.
-    """
-
-    images: U8
-    poses: U8 | None = None
 
 
 class DreamActorPipeline:

@@ -9,6 +9,7 @@ from dreamactor_cli.contracts import Renderer
 from dreamactor_cli.errors import UsageError
 
 RENDERERS = {
+    "diffusion": "dreamactor_cli.renderers.diffusion.renderer:DiffusionRenderer",
     "geometry": "dreamactor_cli.renderers.geometry.renderer:GeometryRenderer",
     "wan-animate": "dreamactor_cli.renderers.wan_animate.renderer:WanAnimateRenderer",
 }

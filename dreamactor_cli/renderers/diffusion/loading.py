@@ -1,0 +1,55 @@
+"""The model of a folder of weights, made ready for a device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dreamactor_cli.contracts import Preset
+from dreamactor_cli.models import weights_folder
+from dreamactor_cli.models.pipeline import DreamActorPipeline
+
+Key = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model on its device.
+
+    Attributes:
+        key: what it was loaded from and how.
+        index: of its folder.
+    """
+
+    key: Key
+    pipeline: DreamActorPipeline
+    index: weights_folder.Index
+
+
+def load(folder: Path, preset: Preset, device: str, key: Key) -> Loaded:
+    """Load the weights.
+
+    Raises:
+        MissingRequirement, UnreadableInput: as `weights_folder.load`.
+    """
+    models, index = weights_folder.load(folder, dtype=getattr(torch, precision(preset, device)))
+    if preset.quantize != "off":
+        _quantize(models.transformer, preset.quantize)
+    ratios = index.about.get("mag_ratios")
+    return Loaded(key, DreamActorPipeline(models, device=device, compiled=preset.compile, mag_ratios=ratios), index)
+
+
+def precision(preset: Preset, device: str) -> str:
+    """Name of the type that is computed in: on the CPU, which gains nothing from shorter numbers, float32 unless asked."""
+    if preset.precision != "auto":
+        return preset.precision
+    return "float32" if device == "cpu" else "bfloat16"
+
+
+def _quantize(transformer: torch.nn.Module, kind: str) -> None:
+    """Keep the transformer's weights in 8 bits, in place; what is computed is not."""
+    from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig, quantize_
+
+    quantize_(transformer, Int8WeightOnlyConfig() if kind == "int8" else Float8WeightOnlyConfig())
