@@ -7,8 +7,8 @@ What a renderer gets, and where it finds what belongs to it:
 - ``controls.body`` is None where the body stays as it is in the picture (a portrait, or a ``--region`` without it); else it has
   the same skeleton re-posed, frame by frame, with the lengths of the reference's bones. At the anchor frame of relative motion
   it is exactly the reference's, in both arrays. ``score`` is the reference's: how well the picture shows a joint.
-- ``controls.hands`` likewise: 21 joints each, attached to the wrists of ``controls.body``; ``score`` 0 where the reference or
-  the driver shows no such hand, which then rides on the forearm.
+- ``controls.hands`` likewise: 21 joints each, attached to the wrists of ``controls.body``, in the scale of its metres;
+  ``score`` is the reference's, 0 where the picture shows no such hand. While the driver shows none, it rides on the forearm.
 - ``controls.head`` rides on the neck of ``controls.body`` where there is one.
 """
 
@@ -44,9 +44,8 @@ def shown_joints(body: Body, width: int, height: int, frame: int = 0) -> np.ndar
 
 
 def shows_body(body: Body | None, width: int, height: int) -> bool:
-    """Whether a picture shows more than head and shoulders: a hip, or an arm down to the elbow, of a person whose shoulders it
-    shows too."""
+    """Whether a picture shows more than head and shoulders: a shoulder, and a hip, a wrist or both elbows."""
     if body is None:
         return False
     shown = shown_joints(body, width, height)
-    return bool(shown[list(SHOULDERS)].any() and shown[list(HIPS + ELBOWS)].any())
+    return bool(shown[list(SHOULDERS)].any() and (shown[list(HIPS + WRISTS)].any() or shown[list(ELBOWS)].all()))

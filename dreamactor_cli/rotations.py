@@ -16,22 +16,32 @@ def unit(vectors: Array, otherwise: Array) -> Array:
     return np.where(length > _SHORT, vectors / np.maximum(length, _SHORT), otherwise)
 
 
+def cross(first: Array, second: Array) -> Array:
+    """Cross products (..., 3); `numpy.cross` takes three times as long for few vectors."""
+    a, b, c = first[..., 0], first[..., 1], first[..., 2]
+    x, y, z = second[..., 0], second[..., 1], second[..., 2]
+    return np.stack([b * z - c * y, c * x - a * z, a * y - b * x], -1)
+
+
 def swing(start: Array, stop: Array) -> Array:
-    """The smallest rotations (T, 3, 3) that turn unit vectors (T, 3) into others."""
-    cosine = (start * stop).sum(1)
-    cross = cross_matrix(np.cross(start, stop))
-    turned = np.eye(3) + cross + cross @ cross / np.maximum(1 + cosine, 1e-9)[:, None, None]
-    # Opposite vectors: half a turn about any axis across them.
-    across = unit(np.cross(start, np.eye(3)[np.abs(start).argmin(1)]), start)
-    half = 2 * across[:, :, None] * across[:, None, :] - np.eye(3)
-    return np.where((cosine < -1 + 1e-7)[:, None, None], half, turned)
+    """The smallest rotations (..., 3, 3) that turn unit vectors (..., 3) into others."""
+    start, stop = np.broadcast_arrays(start, stop)
+    cosine = (start * stop).sum(-1)
+    skew = cross_matrix(cross(start, stop))
+    turned = np.eye(3) + skew + skew @ skew / np.maximum(1 + cosine, 1e-9)[..., None, None]
+    opposite = cosine < -1 + 1e-7
+    if opposite.any():  # half a turn about any axis across them
+        one = start[opposite]
+        across = unit(cross(one, np.eye(3)[np.abs(one).argmin(-1)]), one)
+        turned[opposite] = 2 * across[..., :, None] * across[..., None, :] - np.eye(3)
+    return np.asarray(turned)
 
 
 def cross_matrix(vectors: Array) -> Array:
-    """Matrices (T, 3, 3) whose product with a vector is the cross product with vectors (T, 3)."""
-    x, y, z = vectors.T
-    zero = np.zeros_like(x)
-    return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], 1).reshape(-1, 3, 3)
+    """Matrices (..., 3, 3) whose product with a vector is the cross product with vectors (..., 3)."""
+    out = np.zeros((*vectors.shape, 3))
+    out[..., 2, 1], out[..., 0, 2], out[..., 1, 0] = vectors[..., 0], vectors[..., 1], vectors[..., 2]
+    return out - out.swapaxes(-1, -2)
 
 
 def frame(axis: Array, direction: Array, second_axis: Array, second: Array, otherwise: Array) -> Array:
@@ -46,8 +56,8 @@ def frame(axis: Array, direction: Array, second_axis: Array, second: Array, othe
     across = second - (second * direction).sum(1, keepdims=True) * direction
     across = np.where(np.linalg.norm(across, axis=1, keepdims=True) > _SHORT, across, otherwise @ second_axis)
     across = unit(across - (across * direction).sum(1, keepdims=True) * direction, otherwise @ second_axis)
-    target = np.stack([direction, across, np.cross(direction, across)], 2)
-    return target @ np.stack([axis, second_axis, np.cross(axis, second_axis)])
+    target = np.stack([direction, across, cross(direction, across)], 2)
+    return target @ np.stack([axis, second_axis, cross(axis, second_axis)])
 
 
 def euler_zxy(rotation: Array) -> Array:
@@ -69,14 +79,15 @@ def about_axis(axis: int, degrees: Array) -> Array:
 
 
 def partly(rotation: Array, share: Array) -> Array:
-    """Rotations (T, 3, 3) by a share (T,), 0..1, of their angle, about the same axes."""
-    cosine = np.clip((np.trace(rotation, axis1=1, axis2=2) - 1) / 2, -1, 1)
-    angle = np.arccos(cosine)
-    skew = (rotation - rotation.swapaxes(1, 2)) / 2
-    axis = np.stack([skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]], 1)
-    axis = unit(axis, np.broadcast_to([0.0, 0.0, 1.0], axis.shape))
-    cross, turn = cross_matrix(axis), (angle * share)[:, None, None]
-    return np.eye(3) + np.sin(turn) * cross + (1 - np.cos(turn)) * (cross @ cross)
+    """Rotations (..., 3, 3) by a share (...), 0..1, of their angle, about the same axes."""
+    if (share == 1).all():
+        return rotation
+    cosine = np.clip((np.trace(rotation, axis1=-2, axis2=-1) - 1) / 2, -1, 1)
+    skew = (rotation - rotation.swapaxes(-1, -2)) / 2
+    axis = np.stack([skew[..., 2, 1], skew[..., 0, 2], skew[..., 1, 0]], -1)
+    axis = cross_matrix(unit(axis, np.broadcast_to([0.0, 0.0, 1.0], axis.shape)))
+    turn = (np.arccos(cosine) * share)[..., None, None]
+    return np.asarray(np.eye(3) + np.sin(turn) * axis + (1 - np.cos(turn)) * (axis @ axis))
 
 
 def best_rotation(start: Array, stop: Array) -> Array:

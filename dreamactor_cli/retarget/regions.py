@@ -49,3 +49,8 @@ def moves_head(region: Sequence[str]) -> bool:
 def moves_body(region: Sequence[str]) -> bool:
     """Whether the torso follows the driver."""
     return "all" in region or "body" in region
+
+
+def moves_hands(region: Sequence[str]) -> bool:
+    """Whether palms and fingers follow the driver's."""
+    return "all" in region or "hands" in region

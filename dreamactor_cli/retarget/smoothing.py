@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,7 @@ POLYNOMIAL_ORDER = 2
 EASE_FRAMES = 3.0  # how fast an anchored curve returns from the raw to the smoothed value
 
 
+@cache
 def savgol_kernel(window: int) -> NDArray[np.float64]:
     """Coefficients of the Savitzky-Golay filter (1964) of order 2, (window,); symmetric, hence without delay."""
     half = window // 2

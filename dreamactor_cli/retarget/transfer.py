@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from dreamactor_cli import head_space, person_space
 from dreamactor_cli.contracts import BLENDSHAPES, Appearance, Controls, ControlStream, Face, Head, Preset
 from dreamactor_cli.retarget import regions
+from dreamactor_cli.retarget.figure import Figure, PosedFigure
 from dreamactor_cli.retarget.lids import close_lids, eye_gains, keep_lips_apart, mouth_opening
 from dreamactor_cli.retarget.smoothing import ease_from_anchor, nearest_rotations, smooth
+from dreamactor_cli.retarget.stand_in import with_stand_in
 from dreamactor_cli.retarget.timing import frame_positions, interpolate
 
 Array = NDArray[np.float64]
@@ -131,6 +133,9 @@ class RetargetedStream:
         driver: controls of the driving clip.
         preset: motion, anchor, region, expression_scale, smoothing are read.
         fps: of the output; the number of frames is exact: ``round(T * fps / driver.fps)``.
+
+    Attributes:
+        notices: what the user should know of how picture and driver go together.
     """
 
     def __init__(self, reference: Controls, driver: ControlStream, preset: Preset, fps: Fraction) -> None:
@@ -139,11 +144,15 @@ class RetargetedStream:
         self.width, self.height = reference.width, reference.height
         self.num_frames = max(1, round(driver.num_frames * fps / driver.fps))
         self.preset = preset
-        assert reference.face is not None and reference.head is not None  # a reference has a face, or was refused
-        self._reference = reference
+        self._faceless = reference.face is None
+        reference = with_stand_in(reference)
+        assert reference.face is not None and reference.head is not None
         self._ref_face, self._ref_head = reference.face.window(0, 1), reference.head.window(0, 1)
         self._ref_canonical = (self._ref_face.identity + self._ref_face.expression[0]).astype(np.float64)
         self._fit_anchor()
+        shown = replace(reference, face=None, head=None) if self._faceless else reference
+        self._figure = Figure.of(shown, driver, preset, self.anchor)
+        self.notices = () if self._figure is None else self._figure.notices
 
     def _fit_anchor(self) -> None:
         """Read the anchor frame raw and smoothed, and what follows from it once for the whole clip."""
@@ -191,7 +200,14 @@ class RetargetedStream:
         motion = self._eased(_smoothed(raw, self.preset.smoothing), low)
         resampled = {name: interpolate(values, positions - low) for name, values in motion.fields().items()}
         resampled["rotation"] = nearest_rotations(resampled["rotation"])
-        controls = self._transfer(Motion(**resampled))
+        moved = Motion(**resampled)
+        figure = None
+        if self._figure is not None:
+            turn, zoom = self._head_turn(moved), moved.radius / float(self._anchor["radius"])
+            figure = self._figure.pose(raw_controls, low, positions, turn, zoom)
+        controls = self._transfer(moved, figure)
+        if self._faceless:
+            return replace(controls, face=None, head=None)
         if raw_controls.appearance is None:
             return controls
         nearest = np.rint(positions - low).astype(int)
@@ -217,8 +233,8 @@ class RetargetedStream:
         out["score"] = motion.score
         return Motion(**out)
 
-    def _transfer(self, motion: Motion) -> Controls:
-        pose = self._head_pose(motion)
+    def _transfer(self, motion: Motion, figure: PosedFigure | None) -> Controls:
+        pose = self._head_pose(motion, figure)
         canonical = self._canonical(motion)
         landmarks = head_space.to_image(canonical, pose)
         center, radius = head_space.sphere_of(pose)
@@ -247,6 +263,7 @@ class RetargetedStream:
                 head_2d=np.ascontiguousarray(head_2d, np.float32), torso_2d=np.ascontiguousarray(torso_2d, np.float32),
                 field=field.astype(np.float32),
             ),
+            body=figure.body if figure is not None else None, hands=figure.hands if figure is not None else None,
         )  # fmt: skip
 
     def _field(self, motion: Motion) -> Array:
@@ -259,22 +276,26 @@ class RetargetedStream:
             share = below if regions.moves_body(self.preset.region) else 1 - below
         return relative * share[:, None, None]
 
-    def _head_pose(self, motion: Motion) -> head_space.HeadPose:
+    def _head_turn(self, motion: Motion) -> Array:
+        """Rotation of the reference's head since the picture, (T, 3, 3)."""
+        start = self._anchor["rotation"] if self.preset.motion == "relative" else self._ref_head.rotation[0].astype(np.float64)
+        return np.asarray(motion.rotation @ start.T)
+
+    def _head_pose(self, motion: Motion, figure: PosedFigure | None) -> head_space.HeadPose:
         """Pose of the reference's head in each frame."""
         frames = len(motion.score)
         ref_rotation = self._ref_head.rotation[0].astype(np.float64)
         ref_center = self._ref_head.center[0].astype(np.float64)
         ref_radius = float(self._ref_head.radius[0])
+        if figure is not None and figure.carries_head:
+            return head_space.pose_of_sphere(figure.center, ref_radius * figure.growth, figure.turn @ ref_rotation)
         if not regions.moves_head(self.preset.region):
             return head_space.pose_of_sphere(
                 np.repeat(ref_center[None], frames, 0), np.full(frames, ref_radius), np.repeat(ref_rotation[None], frames, 0)
             )
         zoom = ref_radius / float(self._anchor["radius"])
-        rotation = motion.rotation
-        if self.preset.motion == "relative":
-            rotation = motion.rotation @ self._anchor["rotation"].T @ ref_rotation
         center = ref_center + (motion.center - self._anchor["center"]) * zoom
-        return head_space.pose_of_sphere(center, motion.radius * zoom, rotation)
+        return head_space.pose_of_sphere(center, motion.radius * zoom, self._head_turn(motion) @ ref_rotation)
 
     def _canonical(self, motion: Motion) -> Array:
         """Canonical face of the reference with the driver's expression, (T, 478, 3)."""
