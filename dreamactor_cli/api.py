@@ -36,6 +36,7 @@ def animate(
     overwrite: bool = False,
     cache_dir: Name | None = None,
     workers: int | None = None,
+    device: str = "auto",
     **options: object,
 ) -> RenderResult:
     """Make a picture move by a video, a controls file or a built-in motion.
@@ -45,12 +46,14 @@ def animate(
         driving: a video, a controls file, or ``"motion:NAME"``.
         output: ``.mp4``, ``.webm``, ``.mov``, ``.gif``, a folder or ``name_%05d.png``.
         start, duration: of the driving window, seconds.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         options: any field of `contracts.Preset`, like ``region="face"`` or ``fps="30000/1001"``.
 
     Raises:
         DreamActorError: see `dreamactor_cli.errors`.
     """
-    from dreamactor_cli.pipeline import run_job
+    from dreamactor_cli.pipeline import Means, run_job
+    from dreamactor_cli.renderers.needs import choose_device
 
     sources = [source] if isinstance(source, str | PathLike) else list(source)
     job = Job(
@@ -59,7 +62,7 @@ def animate(
         duration=None if duration is None else Fraction(duration), subject=subject, side_by_side=side_by_side,
         overwrite=overwrite,
     )  # fmt: skip
-    return run_job(job, cache=_cache(cache_dir), workers=workers)
+    return run_job(job, cache=_cache(cache_dir), means=Means(device=choose_device(job.preset, device), workers=workers))
 
 
 def lipsync(
@@ -77,6 +80,7 @@ def lipsync(
     overwrite: bool = False,
     cache_dir: Name | None = None,
     workers: int | None = None,
+    device: str = "auto",
     **options: object,
 ) -> RenderResult:
     """Make a picture speak, or let a video say something else.
@@ -87,12 +91,14 @@ def lipsync(
         output: as of `animate`.
         driving: what moves head and body: a video, a controls file, or ``"motion:NAME"``; None gives them a life of their own.
         start, duration: of the sound, seconds.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         options: any field of `contracts.Preset`, like ``mouth_gain=1.2`` or ``head_motion=0.5``.
 
     Raises:
         DreamActorError: see `dreamactor_cli.errors`.
     """
-    from dreamactor_cli.pipeline import run_job
+    from dreamactor_cli.pipeline import Means, run_job
+    from dreamactor_cli.renderers.needs import choose_device
 
     sources = [source] if isinstance(source, str | PathLike) else list(source)
     job = Job(
@@ -101,7 +107,7 @@ def lipsync(
         seed=seed, start=Fraction(start), duration=None if duration is None else Fraction(duration), subject=subject,
         side_by_side=side_by_side, overwrite=overwrite,
     )  # fmt: skip
-    return run_job(job, cache=_cache(cache_dir), workers=workers)
+    return run_job(job, cache=_cache(cache_dir), means=Means(device=choose_device(job.preset, device), workers=workers))
 
 
 def extract(

@@ -53,7 +53,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "rates": BASE,
     "emit": ("emit", *BASE),
     "api": (
-        "executors", "pipeline", "presets", "cache", "controls", "controls_file", "controls_export", "media", "motion", *BASE,
+        "executors", "pipeline", "renderers.needs", "presets", "cache", "controls", "controls_file", "controls_export", "media",
+        "motion", *BASE,
     ),
     "live": ("run", "results", "executors", "plan", "console", *BASE),
     "run": (

@@ -78,6 +78,8 @@ class WanAnimateRenderer:
 
         from dreamactor_cli.renderers.wan_animate.segments import Pictures, Sampling, Segments, segment_length
 
+        if len(reference.images) > 1:
+            settings.warn("wan-animate knows the person from the first picture alone; the others were left out")
         self.prepare(reference, settings)
         pipeline, prompt = self._load(settings)
         faces, preset = self._faces, settings.preset
@@ -96,8 +98,9 @@ class WanAnimateRenderer:
         )  # fmt: skip
         picture = _resized(reference.images[:1], width, height)[0]
         segments = Segments(pipeline, prompt, picture, sampling)
+        on_progress = settings.on_progress or (lambda done, total: None)
         try:
-            for frames in segments.run(controls.num_frames, draw):
+            for frames in segments.run(controls.num_frames, draw, on_progress):
                 yield _resized(frames, settings.width, settings.height)
         except torch.OutOfMemoryError as error:
             self.close()  # what is loaded was placed for more memory than there is

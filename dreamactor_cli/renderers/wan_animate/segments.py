@@ -95,11 +95,14 @@ class Segments:
         self._generator = torch.Generator("cpu").manual_seed(sampling.seed)
 
     @torch.no_grad()
-    def run(self, total: int, draw: Callable[[int, int], Pictures]) -> Iterator[U8]:
+    def run(
+        self, total: int, draw: Callable[[int, int], Pictures], on_progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> Iterator[U8]:
         """Yield the frames of each segment, (t, H, W, 3), ``total`` in all.
 
         Args:
             draw: pictures of frames start..stop-1 of the clip.
+            on_progress: told after each step how many frames of how many are as good as drawn.
         """
         sampling = self._sampling
         new = sampling.frames - sampling.overlap
@@ -110,10 +113,15 @@ class Segments:
             index = reflected(start, start + sampling.frames, total)
             low = int(index.min())
             drawn = draw(low, int(index.max()) + 1)
-            decoded = self._sample(drawn.poses[index - low], drawn.faces[index - low], reference, image_embeds, before)
+            done = start + (sampling.overlap if number else 0)
+            share = min(sampling.frames, total - done)
+
+            def on_step(step: int, done: int = done, share: int = share) -> None:
+                on_progress(done + share * step // (sampling.steps + 1), total)  # decoding counts as one more step
+
+            decoded = self._sample(drawn.poses[index - low], drawn.faces[index - low], reference, image_embeds, before, on_step)
             fresh = decoded if before is None else decoded[:, :, sampling.overlap :]
             before = fresh[:, :, -sampling.overlap :].clone()
-            done = start + (sampling.overlap if number else 0)
             yield _pixels(fresh[:, :, : total - done])
 
     def _encode_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -124,8 +132,9 @@ class Segments:
         return pipeline.prepare_reference_image_latents(image, 1, device=device), embeds.to(pipeline.transformer.dtype)
 
     def _sample(
-        self, poses: U8, faces: U8, reference: torch.Tensor, image_embeds: torch.Tensor, before: torch.Tensor | None
-    ) -> torch.Tensor:
+        self, poses: U8, faces: U8, reference: torch.Tensor, image_embeds: torch.Tensor, before: torch.Tensor | None,
+        on_step: Callable[[int], None],
+    ) -> torch.Tensor:  # fmt: skip
         """Frames of one segment, (1, 3, T, H, W), -1..1."""
         pipeline, sampling = self._pipeline, self._sampling
         device, dtype = pipeline._execution_device, pipeline.transformer.dtype
@@ -143,7 +152,7 @@ class Segments:
         given = torch.cat([reference, opening], 2)
         face = _signed(faces, device).to(dtype)
         pipeline.scheduler.set_timesteps(sampling.steps, device=device)
-        for time in pipeline.scheduler.timesteps:
+        for step, time in enumerate(pipeline.scheduler.timesteps):
             noisy = torch.cat([latents, given], 1).to(dtype)
             arguments = (noisy, time.expand(1), image_embeds, pose_latents)
             guess = self._predict("cond", self._prompt.positive, face, *arguments)
@@ -151,6 +160,7 @@ class Segments:
                 blind = self._predict("uncond", self._prompt.negative, torch.full_like(face, -1), *arguments)
                 guess = blind + sampling.guidance * (guess - blind)
             latents = pipeline.scheduler.step(guess, time, latents, return_dict=False)[0]
+            on_step(step + 1)
         return self._decode(latents[:, :, 1:])  # the first latent frame is the reference
 
     def _predict(
