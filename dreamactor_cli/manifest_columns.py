@@ -16,7 +16,10 @@ from dreamactor_cli.errors import UsageError
 from dreamactor_cli.job_options import seconds
 from dreamactor_cli.presets import merge
 
-ALIASES = {"source": "image", "reference": "image", "references": "image"}
+ALIASES = {
+    "source": "image", "reference": "image", "references": "image", "cfg_reference": "guidance_reference",
+    "cfg_motion": "guidance_motion", "dtype": "precision",
+}  # fmt: skip
 PRESET_FIELDS = tuple(field.name for field in fields(Preset) if field.name != "name")
 SEPARATOR = "|"
 MAX_IMAGES = 64

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from dreamactor_cli.commands import options as o
+from dreamactor_cli.commands.sampling import NOT_GIVEN, Sampling, with_sampling_options
 from dreamactor_cli.console import Console
 from dreamactor_cli.job_options import job_name, seconds
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from dreamactor_cli.contracts import Job, RenderResult
 
 
+@with_sampling_options
 def animate(
     context: typer.Context,
     source: o.Source,
@@ -33,6 +35,7 @@ def animate(
     smoothing: o.Smoothing = None,
     renderer: o.Renderer = None,
     weights: o.Weights = None,
+    sampling: Sampling = NOT_GIVEN,
     size: o.Size = None,
     fps: o.Fps = None,
     background: o.Background = None,
@@ -52,6 +55,7 @@ def animate(
     from dreamactor_cli.presets import load_preset, merge
 
     overrides = {
+        **sampling,
         "renderer": renderer, "weights": weights, "size": size, "fps": fps, "region": region, "motion": motion, "anchor": anchor,
         "expression_scale": expression_scale, "smoothing": smoothing, "background": background, "mouth": mouth,
         "relight": relight, "crf": crf,

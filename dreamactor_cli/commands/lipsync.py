@@ -9,9 +9,11 @@ import typer
 
 from dreamactor_cli.commands import animate
 from dreamactor_cli.commands import options as o
+from dreamactor_cli.commands.sampling import NOT_GIVEN, Sampling, with_sampling_options
 from dreamactor_cli.job_options import seconds
 
 
+@with_sampling_options
 def lipsync(
     context: typer.Context,
     source: o.Speaker,
@@ -36,6 +38,7 @@ def lipsync(
     smoothing: o.Smoothing = None,
     renderer: o.Renderer = None,
     weights: o.Weights = None,
+    sampling: Sampling = NOT_GIVEN,
     size: o.Size = None,
     fps: o.Fps = None,
     background: o.Background = None,
@@ -54,6 +57,7 @@ def lipsync(
     from dreamactor_cli.presets import load_preset, merge
 
     overrides = {
+        **sampling,
         "renderer": renderer, "weights": weights, "size": size, "fps": fps, "region": region, "motion": motion, "anchor": anchor,
         "expression_scale": expression_scale, "smoothing": smoothing, "background": background, "relight": relight, "crf": crf,
         "head_motion": head_motion, "mouth_gain": mouth_gain, "lead_ms": lead_ms, "motion_ends": motion_ends,

@@ -13,6 +13,7 @@ import typer
 
 from dreamactor_cli import nearest
 from dreamactor_cli.commands import options as o
+from dreamactor_cli.commands.sampling import NOT_GIVEN, Sampling, with_sampling_options
 from dreamactor_cli.console import Console
 from dreamactor_cli.errors import DiskFull, JobFailed, ManifestError, UsageError
 
@@ -64,6 +65,7 @@ _Wait = Annotated[bool, typer.Option("--wait", help="Wait for another run in the
 _OpenJD = Annotated[bool, typer.Option("--openjd", help="Write OpenJD's progress lines [default: where OpenJD tells of itself].")]
 
 
+@with_sampling_options
 def render(
     context: typer.Context,
     manifest: _Manifest,
@@ -80,6 +82,7 @@ def render(
     smoothing: o.Smoothing = None,
     renderer: o.Renderer = None,
     weights: o.Weights = None,
+    sampling: Sampling = NOT_GIVEN,
     size: o.Size = None,
     fps: o.Fps = None,
     background: o.Background = None,
@@ -112,8 +115,8 @@ def render(
     overrides = {
         "preset": preset, "start": start, "duration": duration, "subject": subject, "region": region, "motion": motion,
         "anchor": anchor, "expression_scale": expression_scale, "smoothing": smoothing, "renderer": renderer, "size": size,
-        "weights": weights, "fps": fps, "background": background, "mouth": mouth, "relight": relight, "crf": crf, "side_by_side": side_by_side,
-        "seed": seed, "overwrite": overwrite, "credentials": credentials, "key": key,
+        "weights": weights, "fps": fps, "background": background, "mouth": mouth, "relight": relight, "crf": crf,
+        "side_by_side": side_by_side, "seed": seed, "overwrite": overwrite, "credentials": credentials, "key": key, **sampling,
     }  # fmt: skip
     if qc not in GATES:
         raise UsageError(f"--qc {qc} is unknown", nearest.hint(qc, GATES))
