@@ -1,6 +1,7 @@
 """ARKit blendshapes as mixtures of MakeHuman's expression targets.
 
-MakeHuman's brows and corners of the mouth move little; the amounts here are what makes them plain at 128 px.
+The lids are mixed by hand. Everything else is the mixture that comes nearest, at the landmarks, to our own basis of ARKit
+blendshapes, so that a weight means here what it means to the extractors.
 """
 
 from __future__ import annotations
@@ -8,73 +9,92 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dreamactor_cli import head_space
 from dreamactor_cli.contracts import BLENDSHAPES, F32
+from dreamactor_cli.controls.blendshapes import basis
 
-# Target and amount of each ARKit blendshape of the person's left; "{}" stands for the side, and ":half" takes only the half of
-# the mouth on that side. A target "shift:NAME" moves sideways what NAME moves at all.
-_SIDED: dict[str, dict[str, float]] = {
-    "browDown": {"eyebrows-{}-down": 1.9},
-    "browOuterUp": {"eyebrows-{}-extern-up": 1.5, "eyebrows-{}-up": 0.5},
-    "cheekSquint": {"eye-{}-slit": 0.5},
+# Lids of one side: amounts of targets, "{}" stands for the side.
+_LIDS: dict[str, dict[str, float]] = {
+    "cheekSquint": {"eye-{}-slit": 0.6},
     "eyeBlink": {"eye-{}-closure": 1.0},
     "eyeLookDown": {"eye-{}-closure": 0.3},
     "eyeLookUp": {"eye-{}-opened-up": 0.8},
-    "eyeSquint": {"eye-{}-slit": 1.7},
-    "eyeWide": {"eye-{}-opened-up": 1.9},
-    "mouthDimple": {"mouth-retraction:half": 0.7},
-    "mouthFrown": {"mouth-depression-retraction:half": 1.7},
-    "mouthLowerDown": {"mouth-depression:half": 1.4},
-    "mouthPress": {"mouth-compression:half": 1.4},
-    "mouthSmile": {"mouth-corner-puller:half": 1.8},
-    "mouthStretch": {"mouth-retraction:half": 1.7},
-    "mouthUpperUp": {"mouth-upward-retraction:half": 1.4},
-    "noseSneer": {"nose-{}-elevation": 1.8, "nose-{}-dilatation": 1.0, "nose-compression:half": 1.0},
+    "eyeSquint": {"eye-{}-slit": 1.8},
+    "eyeWide": {"eye-{}-opened-up": 2.2},
 }
-_MIDDLE: dict[str, dict[str, float]] = {
-    "browInnerUp": {"eyebrows-left-inner-up": 1.8, "eyebrows-right-inner-up": 1.8},
-    "jawLeft": {"shift:mouth-open": 0.16},
-    "jawRight": {"shift:mouth-open": -0.16},
-    "jawOpen": {"mouth-open": 1.1},
-    "mouthFunnel": {"mouth-eversion": 1.3, "mouth-pursing": 0.35, "mouth-open": 0.25},
-    "mouthLeft": {"shift:mouth-pursing": 0.13},
-    "mouthRight": {"shift:mouth-pursing": -0.13},
-    "mouthPucker": {"mouth-pursing": 1.05},
-    "mouthRollLower": {"mouth-compression": 0.7},
-    "mouthShrugLower": {"mouth-elevation": 1.3},
-}
+_NOT_MADE = ("cheekPuff", "eyeLookIn", "eyeLookOut", "jawForward", "mouthClose", "tongueOut")
 _HALF_WIDTH = 0.25  # decimetres from the middle over which one half of the mouth gives way to the other
+_COST = 0.03  # of any amount, of the most that one target explains
+_MOST = 3.0
+_TRUST = (1.0, 1.0, 0.2)  # in x, y and z: MakeHuman's jaw goes back where ours goes down
+_PLAIN = 1.3  # what is fitted comes out too small: the cost, and what the targets cannot do
+_LID_LANDMARKS = (*head_space.EYE_LEFT, *head_space.EYE_RIGHT)
 
 
-def _target(name: str, side: str, targets: Mapping[str, F32], x: F32) -> F32:
-    """One displacement (V, 3)."""
-    sign = 1 if side == "left" else -1
-    if name.startswith("shift:"):
-        size = np.linalg.norm(targets[name.removeprefix("shift:")], axis=1)
-        moved = np.zeros((len(size), 3), np.float32)
-        moved[:, 0] = np.minimum(size / (0.7 * size.max()), 1)
-        return moved
-    if name.endswith(":half"):
-        part = np.clip(0.5 + sign * x / (2 * _HALF_WIDTH), 0, 1)
-        return targets[name.removesuffix(":half")] * part[:, None]
-    return targets[name.format(side)]
+def _units(targets: Mapping[str, F32], x: F32) -> dict[str, F32]:
+    """Displacements (V, 3) to mix: targets, halves of those of the mouth, and shifts of jaw and lips to either side."""
+    units: dict[str, F32] = {}
+    left = np.clip(0.5 + x / (2 * _HALF_WIDTH), 0, 1)[:, None].astype(np.float32)
+    for name, moved in sorted(targets.items()):
+        if name.startswith(("mouth", "nose-compression")):
+            units[f"{name} left"], units[f"{name} right"] = moved * left, moved * (1 - left)
+        elif name.startswith(("eyebrows", "nose")):
+            units[name] = moved
+    for name in ("mouth-open", "mouth-pursing"):
+        size = np.linalg.norm(targets[name], axis=1)
+        aside = np.zeros((len(size), 3), np.float32)
+        aside[:, 0] = 0.15 * np.minimum(size / (0.7 * size.max()), 1)
+        units[f"{name} to the left"], units[f"{name} to the right"] = aside, -aside
+    return units
 
 
-def arkit_shapes(targets: Mapping[str, F32], x: F32) -> F32:
+def _fit(units: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Amounts 0..`_MOST` of units (K, N) that come nearest to a displacement (N,), few rather than many: by coordinate descent."""
+    gram, right = units @ units.T, units @ wanted
+    cost = _COST * np.abs(right).max()
+    amounts = np.zeros(len(units))
+    for _ in range(200):
+        for k in range(len(units)):
+            free = right[k] - cost - gram[k] @ amounts + gram[k, k] * amounts[k]
+            amounts[k] = np.clip(free / (gram[k, k] + 1e-12), 0, _MOST)
+    return amounts
+
+
+def arkit_shapes(targets: Mapping[str, F32], vertices: F32, triangles: NDArray[np.integer], weights: F32) -> F32:
     """Displacements of ARKit's blendshapes.
 
     Args:
         targets: displacement (V, 3) of each expression target by name.
-        x: of the vertices, (V,).
+        vertices: of the neutral mesh, (V, 3).
+        triangles, weights: of the 468 landmarks, (468, 3).
 
     Returns:
         (52, V, 3); zeros for what MakeHuman cannot do (puffed cheeks, the tongue).
     """
-    shapes = np.zeros((len(BLENDSHAPES), len(x), 3), np.float32)
+
+    def at_landmarks(field: F32) -> NDArray[np.float64]:
+        out: NDArray[np.float64] = (field[triangles] * weights[:, :, None]).sum(1).astype(np.float64)
+        return out
+
+    mesh = np.concatenate([at_landmarks(vertices), np.zeros((10, 3))])[None] * [1, -1, -1]
+    scale = float(head_space.head_pose(mesh).scale[0])
+    units = _units(targets, vertices[:, 0])
+    names = list(units)
+    trust = np.ones((head_space.NUM_MESH, 3)) * _TRUST
+    trust[list(_LID_LANDMARKS)] = 0
+    seen = np.stack([(at_landmarks(units[n]) * trust).ravel() for n in names])
+    shapes = np.zeros((len(BLENDSHAPES), *vertices.shape), np.float32)
     for k, name in enumerate(BLENDSHAPES):
         side = "left" if name.endswith("Left") else "right"
         stem = name.removesuffix("Left").removesuffix("Right")
-        mixture = _MIDDLE.get(name) or _SIDED.get(stem, {})
-        for target, amount in mixture.items():
-            shapes[k] += amount * _target(target, side, targets, x)
+        if stem in _LIDS:
+            for target, amount in _LIDS[stem].items():
+                shapes[k] += np.float32(amount) * targets[target.format(side)]
+        elif stem not in _NOT_MADE:
+            wanted = basis()[k, : head_space.NUM_MESH] * scale * [1, -1, -1] * trust
+            for n, amount in zip(names, _fit(seen, wanted.ravel()), strict=True):
+                if amount > 0:
+                    shapes[k] += np.float32(amount * (1 if name == "jawOpen" else _PLAIN)) * units[n]
     return shapes

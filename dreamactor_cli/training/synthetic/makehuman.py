@@ -26,6 +26,8 @@ FILE_NAME = "makehuman.npz"
 _HINT = "make one with dreamactor train people --convert MAKEHUMAN"
 _NEEDED = ("v", "vt", "fv", "ft", "part", "names", "D", "wi", "ww", "bones", "jh", "jt", "items", "ao", "lm_vertex", "lm_bary", "lm_rest")
 
+_LID_COLUMN = 0.018  # decimetres aside within which the edge of a lid is looked for
+_SHUT = 1.05  # of the height of the eye: lids press on each other
 BLINKS, LOOKS_DOWN = ([BLENDSHAPES.index(f"{stem}{side}") for side in ("Left", "Right")] for stem in ("eyeBlink", "eyeLookDown"))
 
 _RACES = ("african", "asian", "caucasian")
@@ -84,10 +86,11 @@ class MakeHuman:
         to_ours[self._order] = np.arange(len(bones))
         self._bone_index = to_ours[arrays["wi"]]
         expressions = {n[2:]: arrays["D"][i].astype(np.float32) for n, i in self._index.items() if n.startswith("x/")}
-        shapes = arkit_shapes(expressions, arrays["v"][:, 0])
+        self._anchors, self._anchor_weights = _anchors(arrays, expressions)
+        shapes = arkit_shapes(expressions, arrays["v"], self._anchors, self._anchor_weights)
         self._face_vertices = np.flatnonzero(np.abs(shapes).max((0, 2)) > 1e-4)
         self._shapes = np.ascontiguousarray(shapes[:, self._face_vertices])
-        self._lid_ways = [_lid_gap(arrays, arrays["v"], k) - _lid_gap(arrays, arrays["v"] + shapes[BLINKS[k]], k) for k in range(2)]
+        self._lid_ways = [self._lid_gap(arrays["v"], k) - self._lid_gap(arrays["v"] + shapes[BLINKS[k]], k) for k in range(2)]
         self._garments: dict[str, tuple[NDArray[np.int32], F32]] = {}
         self._painters: dict[int, SkinPainter] = {}
 
@@ -249,7 +252,7 @@ class MakeHuman:
         all_quads = np.concatenate([quads, *(g.quads + n for g, n in zip(garments, at[:-1], strict=True))])
         all_uv = np.concatenate([uv_quads, *(g.uv_quads + n for g, n in zip(garments, uv_at[:-1], strict=True))])
         stuff = np.concatenate([material, *(g.material for g in garments)])
-        used = np.unique(np.concatenate([all_quads.ravel(), self._face_vertices, a["lm_vertex"].ravel()]))
+        used = np.unique(np.concatenate([all_quads.ravel(), self._face_vertices, self._anchors.ravel()]))
         place = np.full(at[-1], -1)
         place[used] = np.arange(len(used))
         triangles, stuff = place[_triangles(all_quads)], np.concatenate([stuff, stuff])
@@ -269,7 +272,7 @@ class MakeHuman:
             heads=heads, tails=tails,
             eye_centers=np.stack([(body[e].max(0) + body[e].min(0)) / 2 for e in eyes]).astype(np.float64),
             eye_radius=np.array([np.ptp(body[e, 1]) / 2 for e in eyes], np.float64),
-            landmark_vertices=place[a["lm_vertex"]], landmark_weights=a["lm_bary"].astype(np.float64),
+            landmark_vertices=place[self._anchors], landmark_weights=self._anchor_weights.astype(np.float64),
             head_center=center, head_height=height, textures=join_textures(pictures, materials.COUNT),
             look=materials.looks(), iris=paint.iris,
         )  # fmt: skip
@@ -278,9 +281,19 @@ class MakeHuman:
         """Blendshapes whose blinks close this person's eyes, whatever their height."""
         shapes = self._shapes.copy()
         for side in range(2):
-            part = np.clip(_lid_gap(self._a, body, side) / self._lid_ways[side], 0.6, 1.8)
+            part = np.clip(_SHUT * self._lid_gap(body, side) / self._lid_ways[side], 0.6, 1.8)
             shapes[[BLINKS[side], LOOKS_DOWN[side]]] *= np.float32(part)
         return shapes
+
+    def _lid_gap(self, vertices: F32, side: int) -> float:
+        """Mean height of an eye; side 0 is the person's left."""
+        place = head_space.mirror() if side else np.arange(head_space.NUM_LANDMARKS)
+
+        def height(landmarks: tuple[int, ...]) -> float:
+            chosen = place[list(landmarks[2:5])]
+            return float((vertices[self._anchors[chosen], 1] * self._anchor_weights[chosen]).sum(1).mean())
+
+        return height(UPPER_LID) - height(LOWER_LID)
 
     def _head(self, body: F32) -> tuple[F64, float]:
         """Middle and height of the skull with the jaw."""
@@ -291,16 +304,31 @@ class MakeHuman:
         return ((low + high) / 2).astype(np.float64), float(high[1] - low[1])
 
 
-def _lid_gap(arrays: Mapping[str, NDArray[Any]], vertices: F32, side: int) -> float:
-    """Mean height of an open eye; side 0 is the person's left."""
-    triangle, weights = arrays["lm_vertex"], arrays["lm_bary"]
-    place = head_space.mirror() if side else np.arange(head_space.NUM_LANDMARKS)
+def _margin(moved: F32, vertices: F32, skin: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Vertices of the skin on the edge of a lid, by x: those that go farthest of all nearby when the lid moves."""
+    way = np.abs(moved[:, 1])
+    near = skin[way[skin] > 0.15 * way[skin].max()]
+    column = np.abs(vertices[near, 0][:, None] - vertices[near, 0][None]) < _LID_COLUMN
+    edge = near[way[near] >= 0.97 * np.where(column, way[near][None], 0).max(1)]
+    return edge[np.argsort(vertices[edge, 0], kind="stable")]
 
-    def height(landmarks: tuple[int, ...]) -> float:
-        chosen = place[list(landmarks[2:5])]
-        return float((vertices[triangle[chosen], 1] * weights[chosen]).sum(1).mean())
 
-    return height(UPPER_LID) - height(LOWER_LID)
+def _anchors(arrays: Mapping[str, NDArray[Any]], expressions: Mapping[str, F32]) -> tuple[NDArray[np.int64], F32]:
+    """Triangles and weights (468, 3) of the landmarks, those of the lids moved onto the lids' edges."""
+    triangles, weights = arrays["lm_vertex"].astype(np.int64), arrays["lm_bary"].astype(np.float32)
+    vertices = arrays["v"]
+    at = (vertices[triangles] * weights[:, :, None]).sum(1)
+    skin = np.unique(arrays["fv"][arrays["part"] == 0])
+    for side, place in (("left", np.arange(head_space.NUM_LANDMARKS)), ("right", head_space.mirror())):
+        upper, lower = expressions[f"eye-{side}-closure"], expressions[f"eye-{side}-slit"]
+        for lid, moved in ((UPPER_LID, np.minimum(upper, 0)), (LOWER_LID, np.maximum(lower, 0))):
+            edge = _margin(moved, vertices, skin)
+            x = vertices[edge, 0]
+            for landmark in place[list(lid)]:
+                k = int(np.clip(np.searchsorted(x, at[landmark, 0]), 1, len(x) - 1))
+                part = float(np.clip((at[landmark, 0] - x[k - 1]) / max(x[k] - x[k - 1], 1e-6), 0, 1))
+                triangles[landmark], weights[landmark] = (edge[k - 1], edge[k], edge[k]), (1 - part, part, 0)
+    return triangles, weights
 
 
 def load(path: Path) -> MakeHuman:
