@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -68,6 +69,7 @@ def extract_controls(
     subject: int | None = None,
     workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    more_signals: Callable[[], Sequence[str]] | None = None,
 ) -> Extraction:
     """Control signals of a video.
 
@@ -82,6 +84,8 @@ def extract_controls(
         subject: whom to follow, from the left, counted from 1; None is the largest and steadiest.
         workers: processes; None is one a core. The result does not depend on it.
         on_progress: is given the frames that are done, and all frames.
+        more_signals: names signals beyond ``signals``. It is asked as late as can be, when processes are there and know whom to
+            follow: what it depends on may be found out meanwhile.
 
     Raises:
         UnreadableInput, NoStream, UnsafeInput: the video cannot be used.
@@ -91,25 +95,23 @@ def extract_controls(
     """
     began = time.monotonic()
     path = Path(path)
-    names = list(dict.fromkeys(signals))
     damaged = len(cache.damaged)
     sha256 = sha256_file_of(path)
-    keys = signal_keys(sha256, names, start=start, duration=duration, fps=fps, subject=subject)
-    facts_key = keys.pop(FACTS)
-    facts = _read_facts(cache.get(facts_key), path)
-    files = {name: found for name in names if facts is not None and (found := cache.get(keys[name])) is not None}
-    missing = [name for name in names if name not in files]
-    if facts is None or missing:
+    wanted = _Wanted(cache, partial(signal_keys, sha256, start=start, duration=duration, fps=fps, subject=subject))
+    facts = _read_facts(cache.get(wanted.add(signals)), path)
+    if facts is not None and not wanted.missing and more_signals is not None:
+        wanted.add(more_signals())
+        more_signals = None
+    if facts is None or wanted.missing:
         info = facts.info if facts is not None else probe(path)
-        window = Window.of(info, start, duration, fps)
-        run = _Run(path, info, window, missing, subject, workers, on_progress)
-        made, facts = run.measure(cache, {name: keys[name] for name in missing}, facts_key, sha256)
-        files |= made
+        run = _Run(path, info, Window.of(info, start, duration, fps), wanted, subject, workers, on_progress)
+        facts = run.measure(cache, sha256, more_signals)
+    names = list(wanted.keys)
     again = len(cache.damaged) - damaged
     told = (f"{again} damaged cache entries were made again",) if again else ()
     return Extraction(
-        stream=StoredControls.open({name: files[name] for name in names}), info=facts.info, source_sha256=sha256,
-        cache_hits=len(names) - len(missing), warnings=(*facts.info.warnings, *facts.warnings, *told),
+        stream=StoredControls.open({name: wanted.files[name] for name in names}), info=facts.info, source_sha256=sha256,
+        cache_hits=wanted.hits, warnings=(*facts.info.warnings, *facts.warnings, *told),
         seconds=time.monotonic() - began, scene_cuts=facts.cuts,
     )  # fmt: skip
 
@@ -165,52 +167,102 @@ class _Facts:
     cuts: tuple[int, ...]
 
 
+class _Wanted:
+    """Signals that are asked for, and those of them that are in the cache.
+
+    Attributes:
+        keys: of the signals, by name.
+        facts_key: of what else is known of the clip.
+        files: of the signals that are there.
+        hits: how many of them were there from the start.
+    """
+
+    def __init__(self, cache: Cache, keys_of: Callable[[Sequence[str]], dict[str, str]]) -> None:
+        self._cache, self._keys_of = cache, keys_of
+        self.keys: dict[str, str] = {}
+        self.files: dict[str, Path] = {}
+        self.facts_key, self.hits = "", 0
+
+    def add(self, signals: Sequence[str]) -> str:
+        """Ask for signals too; the key of what else is known."""
+        new = [name for name in dict.fromkeys(signals) if name not in self.keys]
+        keys = self._keys_of(new)
+        self.facts_key = keys.pop(FACTS)
+        self.keys |= keys
+        found = {name: file for name, key in keys.items() if (file := self._cache.get(key)) is not None}
+        self.files |= found
+        self.hits += len(found)
+        return self.facts_key
+
+    @property
+    def missing(self) -> list[str]:
+        """Signals that are to be measured."""
+        return [name for name in self.keys if name not in self.files]
+
+
 class _Run:
     """Measures the signals that are missing."""
 
     def __init__(
-        self, path: Path, info: VideoInfo, window: Window, signals: list[str], subject: int | None, workers: int | None,
+        self, path: Path, info: VideoInfo, window: Window, wanted: _Wanted, subject: int | None, workers: int | None,
         on_progress: Callable[[int, int], None] | None,
     ) -> None:  # fmt: skip
-        self._path, self._info, self._window, self._signals, self._subject = path, info, window, signals, subject
+        self._path, self._info, self._window, self._wanted, self._subject = path, info, window, wanted, subject
         self._chunks = chunks_of(window.num_frames)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._workers = max(1, min(workers or cores, len(self._chunks)))
         self._on_progress = on_progress or (lambda done, total: None)
         self._done = 0
 
-    def measure(self, cache: Cache, keys: Mapping[str, str], facts_key: str, sha256: str) -> tuple[dict[str, Path], _Facts]:
-        """Make the signals, put them into the cache, and say where they are."""
+    def measure(self, cache: Cache, sha256: str, more_signals: Callable[[], Sequence[str]] | None) -> _Facts:
+        """Make the signals, put them into the cache, and say what else is known."""
         with cache.scratch() as scratch:
-            warnings, parts = self._in_processes(scratch)
+            warnings, parts = self._in_processes(scratch, more_signals)
             clip = Clip.load(scratch / "clip.safetensors")
             cuts = find_cuts(load_thumbs(parts))
             facts = _Facts(self._info, (*warnings, *self._told_of(cuts), *_told_of_face(clip, self._path.name)), tuple(cuts))
-            files = {}
-            for name, key in keys.items():
+            for name in self._wanted.missing:
                 joined = self._join(name, clip, parts, cuts, scratch)
-                metadata = self._metadata(name, sha256)
-                files[name] = cache.put(key, lambda path, n=name, j=joined, m=metadata: write_signal(path, n, j, m))  # type: ignore[misc]
-            cache.put(facts_key, lambda path: _write_facts(path, facts))
-        return files, facts
+                metadata, key = self._metadata(name, sha256), self._wanted.keys[name]
+                put = cache.put(key, lambda path, n=name, j=joined, m=metadata: write_signal(path, n, j, m))  # type: ignore[misc]
+                self._wanted.files[name] = put
+            cache.put(self._wanted.facts_key, lambda path: _write_facts(path, facts))
+        return facts
 
-    def _in_processes(self, scratch: Path) -> tuple[list[str], list[Path]]:
+    def _in_processes(self, scratch: Path, more_signals: Callable[[], Sequence[str]] | None) -> tuple[list[str], list[Path]]:
         """Survey, then all chunks, here or in a pool."""
         window = [self._window.start, self._window.num_frames, str(self._window.fps), str(self._window.source_fps)]
         payload = {
-            "path": str(self._path.absolute()), "info": info_to(self._info), "window": window, "signals": self._signals,
+            "path": str(self._path.absolute()), "info": info_to(self._info), "window": window, "signals": self._wanted.missing,
             "scratch": str(scratch), "subject": self._subject,
         }  # fmt: skip
         parts = [scratch / f"chunk-{k:05d}.safetensors" for k in range(len(self._chunks))]
-        tasks = [{"do": "chunk", "chunk": chunk, "file": str(part)} for chunk, part in zip(self._chunks, parts, strict=True)]
-        cost = self._window.num_frames * sum(_COST.get(name, 20) for name in self._signals)
-        target = f"{Measurer.__module__}:{Measurer.__name__}"
-        alone = self._workers == 1 or cost < _WORTH_A_POOL
-        with SameProcess(Measurer, payload) if alone else WorkerPool(self._workers, target, payload, scratch) as pool:
+        with ExitStack() as pools:
+            alone = self._is_small()
+            pool = self._pool(alone, payload, scratch)
+            pools.push(pool)
             survey = pool.run([{"do": "survey"}], self._tell)[0]
+            if more_signals is not None:
+                self._wanted.add(more_signals())
+            if alone and not self._is_small():  # it has become more than one process should do
+                pool = self._pool(False, payload, scratch)
+                pools.push(pool)
+            tasks = [
+                {"do": "chunk", "chunk": chunk, "file": str(part), "signals": self._wanted.missing}
+                for chunk, part in zip(self._chunks, parts, strict=True)
+            ]
             damaged = sum(result["damaged"] for result in pool.run(tasks, self._tell))
         told = [f"{damaged} frames of {self._path.name} are damaged and repeat the last good one"] if damaged else []
         return [*survey["warnings"], *told], parts
+
+    def _is_small(self) -> bool:
+        """Whether starting processes would take longer than it saves."""
+        cost = self._window.num_frames * sum(_COST.get(name, 20) for name in self._wanted.missing)
+        return self._workers == 1 or cost < _WORTH_A_POOL
+
+    def _pool(self, alone: bool, payload: Mapping[str, Any], scratch: Path) -> SameProcess | WorkerPool:
+        target = f"{Measurer.__module__}:{Measurer.__name__}"
+        return SameProcess(Measurer, payload) if alone else WorkerPool(self._workers, target, payload, scratch)
 
     def _tell(self, message: Mapping[str, Any]) -> None:
         self._done += message["frames"]

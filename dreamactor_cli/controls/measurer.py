@@ -132,7 +132,8 @@ class Measurer:
         if task["do"] == "survey":
             return {"warnings": self._survey()}
         start, stop = task["chunk"]
-        return {"damaged": self._measure(start, stop, Path(task["file"]), lambda frames: tell({"frames": frames}))}
+        file, signals = Path(task["file"]), task["signals"]
+        return {"damaged": self._measure(start, stop, file, signals, lambda frames: tell({"frames": frames}))}
 
     def close(self) -> None:
         """Give back graphs and file."""
@@ -156,7 +157,7 @@ class Measurer:
         clip.save(self._scratch / "clip.safetensors")
         return survey.warnings
 
-    def _measure(self, start: int, stop: int, file: Path, on_frames: Callable[[int], None]) -> int:
+    def _measure(self, start: int, stop: int, file: Path, signals: list[str], on_frames: Callable[[int], None]) -> int:
         """Measure a chunk into a file; returns how many of its frames are damaged."""
         from safetensors.numpy import save_file
 
@@ -169,7 +170,7 @@ class Measurer:
                 damaged.extend([shown.frame] if shown.damaged and shown.frame >= start else [])
                 yield shown.picture
 
-        arrays = measure_chunk(self._clip, pictures(), first, start, self._signals, on_frames, self._kept)
+        arrays = measure_chunk(self._clip, pictures(), first, start, signals, on_frames, self._kept)
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, str(file))
         return len(damaged)
 
