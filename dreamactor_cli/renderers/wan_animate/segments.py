@@ -121,7 +121,7 @@ class Segments:
 
             decoded = self._sample(drawn.poses[index - low], drawn.faces[index - low], reference, image_embeds, before, on_step)
             fresh = decoded if before is None else decoded[:, :, sampling.overlap :]
-            before = fresh[:, :, -sampling.overlap :].clone()
+            before = decoded[:, :, -sampling.overlap :].clone()
             yield _pixels(fresh[:, :, : total - done])
 
     def _encode_reference(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,7 +8,7 @@ FACE = 16  # px, of its face pictures
 TEXT = 16  # channels of its prompt
 
 
-def save_tiny(folder: Path, *, with_text_encoder: bool = False) -> Path:
+def save_tiny(folder: Path) -> Path:
     """Write the weights, sharded as the real ones; deterministic."""
     import torch
     from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanAnimatePipeline, WanAnimateTransformer3DModel
@@ -46,3 +46,21 @@ def save_tiny(folder: Path, *, with_text_encoder: bool = False) -> Path:
     embeds = {name: torch.randn(1, 8, TEXT) for name in ("prompt_embeds", "negative_prompt_embeds")}
     save_file(embeds, folder / "prompt_embeds.safetensors")
     return folder
+
+
+def save_text_encoder(folder: Path) -> None:
+    """Add a text encoder and its tokenizer to the folder."""
+    import torch
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Split
+    from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+
+    torch.manual_seed(1)
+    letters = {"<pad>": 0, "</s>": 1, "<unk>": 2, **{letter: k + 3 for k, letter in enumerate("视频中的人在做动作色调艳丽静态")}}
+    tokenizer = Tokenizer(WordLevel(letters, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = Split("", "isolated")
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+    fast.save_pretrained(folder / "tokenizer")
+    config = UMT5Config(vocab_size=len(letters), d_model=TEXT, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    UMT5EncoderModel(config).save_pretrained(folder / "text_encoder")
