@@ -17,12 +17,12 @@ from dreamactor_cli.controls.blendshapes import basis
 
 # Lids of one side: amounts of targets, "{}" stands for the side.
 _LIDS: dict[str, dict[str, float]] = {
-    "cheekSquint": {"eye-{}-slit": 0.6},
+    "cheekSquint": {"eye-{}-slit": 0.4},
     "eyeBlink": {"eye-{}-closure": 1.0},
     "eyeLookDown": {"eye-{}-closure": 0.3},
-    "eyeLookUp": {"eye-{}-opened-up": 0.8},
-    "eyeSquint": {"eye-{}-slit": 1.8},
-    "eyeWide": {"eye-{}-opened-up": 2.2},
+    "eyeLookUp": {"eye-{}-opened-up": 0.6},
+    "eyeSquint": {"eye-{}-slit": 1.1},
+    "eyeWide": {"eye-{}-opened-up": 1.4},
 }
 _NOT_MADE = ("cheekPuff", "eyeLookIn", "eyeLookOut", "jawForward", "mouthClose", "tongueOut")
 _HALF_WIDTH = 0.25  # decimetres from the middle over which one half of the mouth gives way to the other
