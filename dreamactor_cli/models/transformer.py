@@ -96,7 +96,7 @@ class DreamActorBlock(WanTransformerBlock):
         face: FaceTokens | None = None,
         reference: LayerReference | None = None,
         encode: bool = False,
-    ) -> Tensor | tuple[Tensor, LayerReference]:
+    ) -> Tensor | tuple[Tensor, ...]:
         """Noise, or references.
 
         Args:
@@ -110,7 +110,7 @@ class DreamActorBlock(WanTransformerBlock):
             encode: the tokens are references, and what the noise needs of them is returned too.
 
         Returns:
-            (B, L, D); with ``encode`` also the keys and values of this block.
+            (B, L, D); with ``encode`` the fields of `LayerReference` follow.
         """
         modulation = (self.scale_shift_table[:, None] + temb.float()).unbind(2)
         shift_msa, scale_msa, gate_msa, shift_ffn, scale_ffn, gate_ffn = (of_tokens(x, frames) for x in modulation)
@@ -119,7 +119,7 @@ class DreamActorBlock(WanTransformerBlock):
         attended, key, value = self.attn1(normed, rotary_emb=rotary_emb, reference=reference)
         hidden_states = (hidden_states.float() + attended * gate_msa).type_as(hidden_states)
         if encode:
-            kept = LayerReference(key, value, *self._cross_keys(hidden_states))
+            kept = (key, value, *self._cross_keys(hidden_states))
 
         if self.attn2 is not None and encoder_hidden_states is not None:
             normed = self.norm2(hidden_states.float()).type_as(hidden_states)
@@ -131,7 +131,7 @@ class DreamActorBlock(WanTransformerBlock):
 
         normed = (self.norm3(hidden_states.float()) * (1 + scale_ffn) + shift_ffn).type_as(hidden_states)
         hidden_states = (hidden_states.float() + self.ffn(normed).float() * gate_ffn).type_as(hidden_states)
-        return (hidden_states, kept) if encode else hidden_states
+        return (hidden_states, *kept) if encode else hidden_states
 
     def _cross_keys(self, hidden_states: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of references for the reference attention, (B, R, H', E)."""
@@ -329,8 +329,8 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
         cache = []
         with self._without_step_cache():
             for block in self.blocks:
-                tokens, kept = self._run(block, tokens, None, modulation, tuple(rotary_emb), frames, None, None, True)
-                cache.append(kept)
+                tokens, *kept = self._run(block, tokens, None, modulation, tuple(rotary_emb), frames, None, None, True)
+                cache.append(LayerReference(*kept))
         return tuple(cache)
 
     def initialise(self) -> None:
@@ -383,7 +383,7 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
         order = together.tril(-1).sum(-1).clamp(max=MOTION_ORDER - 1)
         return FaceTokens(self.motion_embedder(tokens) + self.motion_order[order], face_mask(frames, motion_frames))
 
-    def _run(self, block: nn.Module, *arguments: object) -> Tensor | tuple[Tensor, LayerReference]:
+    def _run(self, block: nn.Module, *arguments: object) -> Tensor | tuple[Tensor, ...]:
         if torch.is_grad_enabled() and self.gradient_checkpointing:
             return self._gradient_checkpointing_func(block, *arguments)
         return block(*arguments)
