@@ -62,8 +62,9 @@ def _one_thread() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test, and no program that a test starts, touches the user's cache."""
+    """No test, and no program that a test starts, touches the user's cache and models."""
     monkeypatch.setenv("DREAMACTOR_CACHE", str(tmp_path_factory.getbasetemp() / "dreamactor-cache"))
+    monkeypatch.setenv("DREAMACTOR_MODELS", str(tmp_path_factory.getbasetemp() / "dreamactor-models"))
 
 
 @pytest.fixture(scope="session")
@@ -148,6 +149,25 @@ def perform() -> Callable[..., Controls]:
         return synthesise(motion, fps=Fraction(fps), width=400, height=300)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def debug_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of random weights of the diffusion renderer, for squares of 64 px and segments of 9 frames."""
+    from dreamactor_cli.models.weights_folder import Index, save
+    from tests.diffusion_models import debug_models
+
+    folder = tmp_path_factory.mktemp("weights") / "debug"
+    save(folder, debug_models(), Index(config="debug", size=64, frames=9), card="# Random numbers")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_wan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of weights of a Wan-Animate that draws in moments, in the real layout; not to be changed."""
+    from tests.renderers.wan_animate.tiny import save_tiny
+
+    return save_tiny(tmp_path_factory.mktemp("weights") / "tiny-wan")
 
 
 @pytest.fixture
