@@ -15,7 +15,7 @@ from dreamactor_cli.cache import Cache
 from dreamactor_cli.captions import BURN, Captions
 from dreamactor_cli.contracts import U8, ControlStream, Job, Reference, Renderer, RendererSpec, RenderResult, RenderSettings
 from dreamactor_cli.driving import Driver, load_driver
-from dreamactor_cli.errors import UsageError
+from dreamactor_cli.errors import NoPersonFound, UsageError
 from dreamactor_cli.kept import Kept
 from dreamactor_cli.media import AudioSource, VideoWriter
 from dreamactor_cli.readying import Readying
@@ -127,7 +127,10 @@ def _inputs(
 
     def load() -> LoadedReference:
         with clock("reference"):
-            return kept.reference(job.references, sha256, size=job.preset.size, cache=cache)
+            loaded = kept.reference(job.references, sha256, size=job.preset.size, cache=cache)
+        if job.kind == "lipsync" and loaded.reference.controls.face is None:
+            raise NoPersonFound(f"no face was found in {job.references[0]}", "give a picture that shows the speaker's face")
+        return loaded
 
     def prepare(loaded: LoadedReference) -> None:
         with clock("reference"):

@@ -143,7 +143,7 @@ class Inputs:
             keys = still_keys(sha256_file(path))
         except DreamActorError as error:
             return error
-        cached = all(self._cache.has(keys[name]) for name in NEEDED)
+        cached = any(all(self._cache.has(keys[name]) for name in names) for names in NEEDED)
         return Extraction(path=path, kind="picture", frames=1, cached=cached), size
 
 

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from dreamactor_cli.body_space import shows_body
+from dreamactor_cli.body_space import shows_body
 from dreamactor_cli.cache import Cache
 from dreamactor_cli.contracts import F32, U8, Controls, Reference
 from dreamactor_cli.controls_file import StoredControls, stream_metadata, write_signal
 from dreamactor_cli.errors import InputRefused, NoPersonFound
 from dreamactor_cli.media import load_image, sha256_file
 from dreamactor_cli.retarget.framing import frame_reference, framed_size
+from dreamactor_cli.retarget.hands import settled as settled_hands
+from dreamactor_cli.retarget.skeleton import px_per_metre, settled
+from dreamactor_cli.retarget.stand_in import with_stand_in
+from dreamactor_cli.skeleton_file import read_skeleton, with_skeleton
 
 MIN_SIDE = 64  # px; below it no face can be told from noise
-ANALYSIS_VERSION = "1"
+ANALYSIS_VERSION = "2"
 STILL_FPS = Fraction(1)
-SIGNALS = ("face", "head", "body", "matte")
-NEEDED = ("face", "head", "matte")  # of these; a picture may show no body
+FACELESS = "faceless"  # a second copy of the body: says that the picture shows no face, and not that its face was lost
+SIGNALS = ("face", "head", "body", "hands", "matte", FACELESS)
+NEEDED = (("face", "head", "body", "hands", "matte"), (FACELESS, "body", "hands", "matte"))  # of these, the one or the other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +53,7 @@ def load_reference(paths: Sequence[Path], *, size: str, cache: Cache) -> LoadedR
     Raises:
         UnreadableInput, UnsafeInput: a picture cannot be used.
         InputRefused: it is too small.
-        NoPersonFound: it shows no face.
+        NoPersonFound: it shows neither a face nor a body.
     """
     warnings: list[str] = []
     framed: list[Reference] = []
@@ -60,17 +67,40 @@ def load_reference(paths: Sequence[Path], *, size: str, cache: Cache) -> LoadedR
             raise InputRefused(f"{path} is only {wide}x{high} px", f"give a picture of at least {MIN_SIDE} px a side")
         controls, matte, hit = _analyse(path, loaded.rgb, cache, warnings)
         hits += hit
+        if given is not None and not framed:
+            controls = with_skeleton(controls, given, str(path))
+        if anybody:
+            _check_somebody(path, controls)
         if not framed:
             width, height = framed_size(size, loaded.rgb.shape[1], loaded.rgb.shape[0])
         if loaded.alpha is not None:
             matte = np.minimum(matte, loaded.alpha[None].astype(np.float32) / 255)
         one = Reference(images=loaded.rgb[None], controls=controls, matte=matte)
         framed.append(frame_reference(one, width, height))
-    return LoadedReference(reference=_stack(framed), cache_hits=hits, warnings=tuple(warnings))
+    return LoadedReference(reference=_settled(_stack(framed)), cache_hits=hits, warnings=tuple(warnings))
+
+
+def _check_somebody(path: Path, controls: Controls) -> None:
+    if controls.face is None and not shows_body(controls.body, controls.width, controls.height):
+        raise NoPersonFound(
+            f"no face was found in {path}, and no body", "give a picture that shows a person, or the joints with --skeleton"
+        )
+
+
+def _settled(reference: Reference) -> Reference:
+    """The reference with a body and hands whose depth agrees with what is seen of them; see `body_space`."""
+    controls = reference.controls
+    if controls.body is None:
+        return reference
+    body, hands = settled(controls.body), controls.hands
+    if hands is not None:
+        frame = (a[:1].astype(np.float64) for a in (body.joints_2d, body.joints_3d, body.score))
+        hands = settled_hands(hands, max(float(px_per_metre(*frame)[0]), 1e-6))
+    return replace(reference, controls=replace(controls, body=body, hands=hands))
 
 
 def still_keys(sha256: str) -> dict[str, str]:
-    """Keys in the cache of a picture's signals; without the `NEEDED` ones it is analysed again.
+    """Keys in the cache of a picture's signals; it is analysed again if one of them is not there.
 
     Args:
         sha256: of the picture's bytes.
@@ -83,22 +113,36 @@ def still_keys(sha256: str) -> dict[str, str]:
     }
 
 
+def known_controls(sha256: str, cache: Cache) -> Controls | None:
+    """What the cache knows of a picture; None if it has not been analysed yet.
+
+    Args:
+        sha256: of the picture's bytes.
+    """
+    stored = {name: file for name, key in still_keys(sha256).items() if name != "matte" and (file := cache.get(key)) is not None}
+    return _read(stored) if len(stored) == len(SIGNALS) - 1 else None
+
+
+def _read(stored: Mapping[str, Path]) -> Controls:
+    """Signals of a picture; a face that was not found is stored with score 0, so that nobody takes it for a lost entry."""
+    controls = StoredControls.open(dict(stored)).window(0, 1)
+    faceless = controls.face is None or not controls.face.score[0]
+    return replace(controls, face=None, head=None) if faceless else controls
+
+
 def _analyse(path: Path, image: U8, cache: Cache, warnings: list[str]) -> tuple[Controls, F32, int]:
     """Signals (T = 1) and matte (1, H, W) of a picture, and how many of them were in the cache."""
     sha256 = sha256_file(path)
     keys = still_keys(sha256)
     found = {name: cache.get(key) for name, key in keys.items()}
     stored = {name: path for name, path in found.items() if path is not None}
-    if stored.keys() >= {*NEEDED}:
-        controls = StoredControls.open({name: p for name, p in stored.items() if name != "matte"}).window(0, 1)
-        return controls, _read_matte(stored["matte"], image), len(stored)
+    if stored.keys() == keys.keys():
+        return _read({name: p for name, p in stored.items() if name != "matte"}), _read_matte(stored["matte"], image), len(stored)
     from dreamactor_cli.controls.extract import image_controls
 
-    controls, matte = image_controls([image], names=[str(path)], on_warning=warnings.append)
-    if controls.face is None or controls.head is None:
-        raise NoPersonFound(f"no face was found in {path}", "give a picture that shows the person's face")
+    controls, matte = image_controls([image], names=[str(path)], on_warning=warnings.append, anybody=False)
     metadata = stream_metadata(fps=STILL_FPS, width=controls.width, height=controls.height, source_sha256=sha256)
-    for name, signal in controls.signals().items():
+    for name, signal in with_stand_in(controls).signals().items():
         if name in keys:
             cache.put(keys[name], lambda to, name=name, signal=signal: write_signal(to, name, signal, metadata))  # type: ignore[misc]
     levels = np.rint(matte * 255).astype(np.uint8)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dreamactor_cli.contracts import Body, Controls, Face, Hands, Head, Reference, Signal
 
+NOSE = 0  # joint
 FACE_HEIGHT = 0.4  # where a crop puts the middle of the head, as a share of the height
 
 
@@ -44,9 +45,11 @@ def frame_reference(reference: Reference, width: int, height: int) -> Reference:
 
 
 def _middle(controls: Controls) -> NDArray[np.float64]:
-    """Middle of the head in px, or of the picture if there is no head."""
+    """Middle of the head in px, or of the picture if there is neither face nor body."""
     if controls.head is not None:
         return controls.head.center[0].astype(np.float64)
+    if controls.body is not None and controls.body.score[0, NOSE] > 0:
+        return controls.body.joints_2d[0, NOSE].astype(np.float64)
     return np.array([controls.width / 2, controls.height * FACE_HEIGHT])
 
 

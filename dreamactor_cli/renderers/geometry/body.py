@@ -18,7 +18,7 @@ from dreamactor_cli.renderers.geometry.body_layers import PartLayer, part_layers
 from dreamactor_cli.renderers.geometry.body_mesh import build_mesh
 from dreamactor_cli.renderers.geometry.body_order import depth_order
 from dreamactor_cli.renderers.geometry.body_pose import BodyPose, torso_turn
-from dreamactor_cli.renderers.geometry.body_skeleton import CORE, skeleton_of, with_points
+from dreamactor_cli.renderers.geometry.body_skeleton import CORE, PARTS, Skeleton, skeleton_of, with_points
 from dreamactor_cli.renderers.geometry.body_split import bones_mask, connected, split
 from dreamactor_cli.renderers.geometry.compositing import COVERAGE
 from dreamactor_cli.renderers.geometry.layers import Layers, fill, separate
@@ -31,6 +31,8 @@ Array = NDArray[np.float64]
 
 MAP_STEP = 3  # px of the frame per sample of a map
 ENLARGED = 2  # the most that a texture is enlarged
+THIN = 0.15  # see `layers.separate`: a body goes far away from where it stood
+TEXTURE_FADE = (0.004, 0.04)
 MARGIN = 2  # samples around a layer
 
 
@@ -54,31 +56,32 @@ class BodyActor:
     def __init__(self, reference: Reference, *, driver_mouth: bool = False, relight: bool = False) -> None:
         body = reference.controls.body
         assert body is not None  # else it is a portrait
+        rest = body.joints_3d[0].astype(np.float64)
         image = reference.images[0]
         self.height, self.width = image.shape[:2]
         self._face = None
         if reference.controls.face is not None and reference.controls.head is not None:
             self._face = Face(reference, driver_mouth=driver_mouth, relight=relight)
-        skeleton = skeleton_of(body, 0, self.width, self.height)
+        skeleton = skeleton_of(body, reference.controls.hands, 0, self.width, self.height)
         layers = self._separate(image, reference.matte[0], skeleton)
         cut = split(image, layers.alpha.astype(np.float32) / 255, skeleton)
-        parts = part_layers(layers, cut, skeleton)
+        parts = part_layers(layers, cut, skeleton, depth_order(list(range(len(PARTS))), with_points(rest)))
         mesh = build_mesh({part: layer.cover for part, layer in parts.items()}, skeleton, cut.carried)
         self.background = as_canvas(layers.background)
         self._pose = BodyPose(skeleton, mesh)
-        self._turn = torso_turn(body.joints_3d[0].astype(np.float64))
+        self._turn = torso_turn(rest)
         self._parts = {part: _part(layer, mesh.nodes, mesh.triangles[part]) for part, layer in parts.items()}
         self._head: PersonModel | None = None
         if self._face is not None:
             self._head = PersonModel(mesh.nodes[self._parts[CORE].nodes], self._face.landmarks, self._face.pose)
 
-    def _separate(self, image: U8, matte: NDArray[np.float32], skeleton: object) -> Layers:
+    def _separate(self, image: U8, matte: NDArray[np.float32], skeleton: Skeleton) -> Layers:
         """The picture taken apart; below the jaw the person's layer shows neck."""
-        solid = bones_mask(skeleton, image.shape[:2], 0.35)  # type: ignore[arg-type]
+        solid = bones_mask(skeleton, image.shape[:2], 0.35)
         face = self._face
         if face is not None:
             solid = np.maximum(solid, oval_mask(face.landmarks, self.width, self.height, 0.0))
-        layers = separate(image, connected(matte, skeleton), solid)  # type: ignore[arg-type]
+        layers = separate(image, connected(matte, skeleton), solid, thin=THIN, texture_fade=TEXTURE_FADE)
         if face is None:
             return layers
         neck = fill(layers.color, jaw(face.pose, face.landmarks, self.width, self.height))
@@ -130,8 +133,8 @@ class BodyActor:
 
 def _part(layer: PartLayer, nodes: Array, triangles: NDArray[np.int32]) -> _Part:
     """A part ready to be drawn, from its layer and its triangles among the nodes (N, 2) px of the mesh."""
-    used, index = np.unique(triangles, return_inverse=True)
-    x0, y0, x1, y1 = layer.box
+    used, index = np.unique(triangles.astype(np.int64), return_inverse=True)
+    x0, y0 = layer.box[:2]
     texture = Texture(layer.image, most=ENLARGED)
     places = texture.positions(nodes[used] - [x0, y0])
     return _Part(

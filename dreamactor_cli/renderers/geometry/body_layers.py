@@ -6,6 +6,7 @@ it, and what a part hides of another lies below it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -21,9 +22,10 @@ U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-OVERLAP = 3.0  # px by which neighbours overlap at the border between them
+RIM = 0.0035  # of the longer side: how far beyond the border between two parts the one in front is drawn
 HIDDEN = 0.85  # of a limb's radius: as much of it lies below what is in front of it
 TORSO_BELOW = 0.06  # metres outside the line between shoulder and hip that lie below an arm
+TEXTURE_FADE = (0.02, 0.12)  # of a layer's longer side, see `layers.complete_background`
 MARGIN = 6  # px around a layer
 
 
@@ -44,28 +46,32 @@ class PartLayer:
     seen: float
 
 
-def part_layers(layers: Layers, split: Split, skeleton: Skeleton) -> dict[int, PartLayer]:
+def part_layers(layers: Layers, split: Split, skeleton: Skeleton, order: Sequence[int]) -> dict[int, PartLayer]:
     """Cut the person's layer into those of the parts.
 
     Args:
         layers: the picture taken apart, (H, W).
         split: its pixels by part.
         skeleton: of the picture.
+        order: parts from the farthest to the nearest, in the picture.
     """
     height, width = layers.alpha.shape
     labels = cv2.resize(split.labels, (width, height), interpolation=cv2.INTER_NEAREST)
     labels = _continued(labels, layers.alpha > 0)
     reach = {p: cv2.resize(split.reach[p], (width, height), interpolation=cv2.INTER_LINEAR) for p in _parts(split)}
-    person = layers.alpha > 0
+    rank = np.array([list(order).index(part) for part in range(len(PARTS))] + [-1])  # the last is nobody's
+    ranks = rank[labels]
     out: dict[int, PartLayer] = {}
     for part in reach:
         own = labels == part
         if not own.any():
             continue
-        shared = _shared(labels, part, skeleton, split.carried)
-        known = own | shared
-        hidden = _hidden(part, known, labels, layers.alpha > 200, reach, skeleton)
-        out[part] = _layer(layers, person, known, hidden)
+        known = own | _shared(labels, part, skeleton, split.carried)
+        above = (ranks > rank[part]) & ~known
+        # What lies in front hides a rim more than it covers: there its own colours have run over.
+        front = dilate(above, 2 * RIM * max(height, width)) > 0
+        hidden = _hidden(part, above & (layers.alpha > 200), reach, skeleton)
+        out[part] = _layer(layers, own, known, front, hidden)
     return out
 
 
@@ -98,47 +104,50 @@ def _shared(labels: NDArray[np.int8], part: int, skeleton: Skeleton, carried: tu
     return out
 
 
-def _hidden(part: int, known: Mask, labels: NDArray[np.int8], solid: Mask, reach: dict[int, F32], skeleton: Skeleton) -> Mask:
-    """Where a part goes on below others, (H, W)."""
-    others = solid & ~known & (labels >= 0)
+def _hidden(part: int, above: Mask, reach: dict[int, F32], skeleton: Skeleton) -> Mask:
+    """Where a part goes on below those in front of it, (H, W)."""
     if part != CORE:
-        return np.asarray(others & (reach[part] < HIDDEN))
-    height, width = labels.shape
-    rows, columns = np.nonzero(others)
-    inside = np.zeros((height, width), bool)
+        return np.asarray(above & (reach[part] < HIDDEN))
+    rows, columns = np.nonzero(above)
+    inside = np.zeros(above.shape, bool)
     points = np.stack([columns, rows], 1).astype(np.float64)
     inside[rows, columns] = torso_distance(points, skeleton) < TORSO_BELOW * skeleton.scale
     return inside
 
 
-def _layer(layers: Layers, person: Mask, known: Mask, hidden: Mask) -> PartLayer:
-    """The layer of the pixels that the picture shows of a part, and of those that lie hidden."""
+def _layer(layers: Layers, own: Mask, known: Mask, front: Mask, hidden: Mask) -> PartLayer:
+    """The layer of the pixels that the picture shows of a part, and of those that lie hidden.
+
+    Args:
+        own: pixels that show the part, (H, W).
+        known: these, and those of its neighbours beside their joints.
+        front: pixels that others hide, or whose colours are not the part's alone.
+        hidden: pixels where it lies below another.
+    """
     alpha = layers.alpha.astype(np.float32)
-    seen = np.minimum(blur(dilate(known, 2 * OVERLAP).astype(np.float32), 0.8), 1)
-    cover = dilate(known, 2 * OVERLAP + 4).astype(bool) & person | hidden
-    below = np.zeros_like(seen)
-    if hidden.any():
-        below = blur(hidden.astype(np.float32), 1.0) * (alpha / 255)
+    height, width = alpha.shape
+    grown = dilate(own, 2 * (RIM * max(height, width) + 1))
+    seen = np.minimum(blur(grown.astype(np.float32), 0.8), 1)
+    # Of a neighbour the inside only: its outline, drawn twice, would be too hard.
+    inner = np.clip((alpha - 190) / 65, 0, 1) * blur(known.astype(np.float32), 0.8)
+    seen, grown = np.maximum(seen, inner), grown | known
+    cover = (grown > 0) & (layers.alpha > 0) | hidden
+    below = blur(hidden.astype(np.float32), 1.0) * (alpha / 255) if hidden.any() else np.zeros_like(seen)
     mask = np.maximum(alpha * seen, 255 * below)
     rows, columns = np.nonzero(cover)
-    height, width = alpha.shape
     x0, y0 = max(int(columns.min()) - MARGIN, 0), max(int(rows.min()) - MARGIN, 0)
     x1, y1 = min(int(columns.max()) + MARGIN + 1, width), min(int(rows.max()) + MARGIN + 1, height)
-    box = (x0, y0, x1, y1)
     part = np.s_[y0:y1, x0:x1]
-    color = _completed(layers.color[part], known[part], hidden[part])
+    color = _completed(layers.color[part], (known & ~front)[part], (front & cover)[part])
     image = np.dstack([color, np.clip(np.rint(mask[part]), 0, 255).astype(np.uint8)])
     share = float(known.sum() / max(known.sum() + (hidden & ~known).sum(), 1))
-    return PartLayer(image=image, box=box, cover=cover, seen=share)
+    return PartLayer(image=image, box=(x0, y0, x1, y1), cover=cover, seen=share)
 
 
-def _completed(color: U8, known: Mask, hidden: Mask) -> U8:
-    """Colours (h, w, 3) with what is hidden made up from what is known."""
-    ring = dilate(known, 2 * OVERLAP + 2) > 0
-    hole = hidden & ~ring
-    if not hole.any():
+def _completed(color: U8, clean: Mask, wanted: Mask) -> U8:
+    """Colours (h, w, 3) with what is wanted made up from what is clean."""
+    if not wanted.any() or not clean.any():
         return color
-    # What is neither known nor wanted must not flow in: it is closed along with the hole.
-    inner = cv2.erode(known.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    made = complete_background(color, (~inner).astype(np.uint8))
-    return np.asarray(np.where(hole[..., None], np.clip(np.rint(made), 0, 255), color), np.uint8)
+    # What is neither clean nor wanted must not flow in: it is closed along with the rest.
+    made = np.clip(np.rint(complete_background(color, (~clean).astype(np.uint8), TEXTURE_FADE)), 0, 255)
+    return np.asarray(np.where(wanted[..., None], made, color), np.uint8)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli.body_space import FINGERS, HIPS, NUM_JOINTS, SHOULDERS, SHOWN, WRISTS
-from dreamactor_cli.contracts import Body
+from dreamactor_cli.contracts import Body, Hands
 
 Array = NDArray[np.float64]
 
@@ -24,6 +24,7 @@ NUM_POINTS = NUM_JOINTS + 4
 EARS, NOSE = (7, 8), 0
 
 GUESSED = 0.25  # visibility from which the end of a limb is trusted to be about where it is said to be
+HAND_OFF = 0.12  # metres that the wrist of a hand may lie beside that of the arm
 BEYOND = 0.15  # of the picture's longer side: how far outside a joint may lie and still move what is seen of its limb
 
 
@@ -68,7 +69,7 @@ def _limbs(side: int) -> tuple[list[Bone], list[Joint]]:
     bones = [
         Bone(f"{label}_upper_arm", shoulder, elbow, (0.085, 0.065), upper),
         Bone(f"{label}_forearm", elbow, wrist, (0.062, 0.045), fore),
-        Bone(f"{label}_hand", wrist, KNUCKLES[side], (0.050, 0.060), fore),
+        Bone(f"{label}_hand", wrist, KNUCKLES[side], (0.045, 0.055), fore),
         Bone(f"{label}_thigh", hip, knee, (0.115, 0.080), thigh),
         Bone(f"{label}_shin", knee, ankle, (0.078, 0.055), shin),
         Bone(f"{label}_foot", ankle, toes, (0.060, 0.055), shin),
@@ -106,6 +107,7 @@ class Skeleton:
         score: (33,), how well a joint is seen.
         scale: px per metre.
         bones: which of `BONES` the picture shows, (B,) bool.
+        hands: joints of the left and the right hand, (21, 2) px each; None where they are not seen.
     """
 
     points: Array
@@ -113,6 +115,7 @@ class Skeleton:
     score: Array
     scale: float
     bones: NDArray[np.bool_]
+    hands: tuple[Array | None, Array | None]
 
     @property
     def parts(self) -> list[int]:
@@ -126,8 +129,8 @@ class Skeleton:
         return [joint for joint in JOINTS if joint.parts[0] in parts and joint.parts[1] in parts]
 
 
-def skeleton_of(body: Body, frame: int, width: int, height: int) -> Skeleton:
-    """The skeleton of a frame of a picture of width x height px."""
+def skeleton_of(body: Body, hands: Hands | None, frame: int, width: int, height: int) -> Skeleton:
+    """The skeleton of picture number ``frame``, of width x height px."""
     joints, space = body.joints_2d[frame].astype(np.float64), body.joints_3d[frame].astype(np.float64)
     score = body.score[frame].astype(np.float64)
     weights = np.maximum(score, 0.02)
@@ -139,7 +142,18 @@ def skeleton_of(body: Body, frame: int, width: int, height: int) -> Skeleton:
     return Skeleton(
         points=with_points(joints), depth=with_points(space)[:, 2], score=score, scale=scale,
         bones=_bones_there(near & (score >= GUESSED), inside & (score >= SHOWN)),
+        hands=(_hand(hands, frame, 0, joints, scale), _hand(hands, frame, 1, joints, scale)),
     )  # fmt: skip
+
+
+def _hand(hands: Hands | None, frame: int, side: int, joints: Array, scale: float) -> Array | None:
+    """Joints of a hand (21, 2) px, if it was seen where the arm ends."""
+    if hands is None or hands.score[frame, side] < SHOWN:
+        return None
+    found = hands.joints_2d[frame, side].astype(np.float64)
+    near = np.linalg.norm(found[0] - joints[WRISTS[side]]) < HAND_OFF * scale
+    large = np.linalg.norm(found[9] - found[0]) < 2 * HAND_OFF * scale
+    return found if near and large else None
 
 
 def _bones_there(guessed: NDArray[np.bool_], shown: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -170,6 +184,33 @@ def distances(points: Array, skeleton: Skeleton, bone: Bone) -> tuple[Array, Arr
     radius = skeleton.scale * (bone.radii[0] + t * (bone.radii[1] - bone.radii[0]))
     off = points - a - t[:, None] * along
     return np.sqrt((off**2).sum(1)), radius
+
+
+# Bones of a hand: wrist to knuckles, and along the fingers.
+HAND_BONES = (
+    (0, 1), (1, 2), (2, 3), (3, 4), (0, 5), (5, 6), (6, 7), (7, 8), (0, 9), (9, 10), (10, 11), (11, 12), (0, 13), (13, 14),
+    (14, 15), (15, 16), (0, 17), (17, 18), (18, 19), (19, 20),
+)  # fmt: skip
+FINGER_RADIUS = 0.018  # metres, with what the joints are off
+FINGERS_BEYOND = 1.9  # length of a hand with its fingers, in lengths from the wrist to the knuckles
+
+
+def hand_reach(points: Array, skeleton: Skeleton, side: int) -> Array:
+    """How near points (N, 2) px are to a hand and its fingers, in their radii, (N,)."""
+    hand = skeleton.hands[side]
+    if hand is not None:
+        lines = [(hand[a], hand[b]) for a, b in HAND_BONES]
+        radius = FINGER_RADIUS * skeleton.scale
+    else:
+        wrist, knuckles = skeleton.points[WRISTS[side]], skeleton.points[KNUCKLES[side]]
+        lines = [(wrist, wrist + FINGERS_BEYOND * (knuckles - wrist))]
+        radius = 0.05 * skeleton.scale
+    nearest = np.full(len(points), np.inf)
+    for a, b in lines:
+        along = b - a
+        t = np.clip((points - a) @ along / max(float(along @ along), 1e-9), 0, 1)
+        nearest = np.minimum(nearest, ((points - a - t[:, None] * along) ** 2).sum(1))
+    return np.sqrt(nearest) / radius
 
 
 def torso_outline(skeleton: Skeleton) -> Array:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.body_space import HIPS, KNEES
+from dreamactor_cli.body_space import HIPS, KNEES, WRISTS
 from dreamactor_cli.renderers.geometry.body_skeleton import (
     BONES,
     CORE,
@@ -21,6 +21,7 @@ from dreamactor_cli.renderers.geometry.body_skeleton import (
     TORSO,
     Skeleton,
     distances,
+    hand_reach,
     torso_distance,
 )
 
@@ -36,8 +37,9 @@ TORSO_REACH = 0.09  # metres beyond the line between the joints that are as near
 INSIDE = 0.62  # how near the inside of the torso is, in limbs' radii: limbs in front of it are nearer
 BEHIND = 0.06  # metres behind the torso from which a limb is hidden by it
 SURE = 0.45  # lead in limbs' radii from which no edge of the picture is asked
+SMOOTH = 2.0  # px of the working size over which the border between two parts is smoothed
 SKIRT_SPREAD = 1.35  # distance of the knees, in widths of a thigh, from which legs that touch are under a skirt
-SKIRT_WIDTH = 1.5  # width of both legs and what they wear, in widths of two bare thighs side by side, from which it is a skirt
+SKIRT_WIDTH = 1.3  # width of both legs and what they wear, in widths of two bare thighs side by side, from which it is a skirt
 SKIRT_FILLED = 0.8  # share of the space between two thighs that a skirt fills
 SKIRT_AT = (0.3, 0.85)  # from where to where along the thighs
 
@@ -149,6 +151,8 @@ def _reach(points: Array, skeleton: Skeleton, carried: tuple[int, ...]) -> Array
             continue
         if index == TORSO:
             near = INSIDE + torso_distance(points, skeleton) / (TORSO_REACH * skeleton.scale)
+        elif bone.start in WRISTS:
+            near = hand_reach(points, skeleton, WRISTS.index(bone.start))
         else:
             distance, radius = distances(points, skeleton, bone)
             near = distance / radius
@@ -183,7 +187,9 @@ def _labels(image: U8, person: Mask, reach: Array) -> NDArray[np.int8]:
     smooth = cv2.GaussianBlur(image, (0, 0), 0.8)
     cv2.watershed(np.ascontiguousarray(smooth), markers)
     labels = np.where(markers >= 2, markers - 2, first)
-    labels = np.where(person, labels, NOBODY).astype(np.int8)
+    # Watersheds are ragged: the majority around a pixel has it.
+    votes = np.stack([cv2.GaussianBlur((labels == part).astype(np.float32), (0, 0), SMOOTH) for part in range(len(reach))])
+    labels = np.where(person, votes.argmax(0), NOBODY).astype(np.int8)
     return _whole(labels, reach)
 
 

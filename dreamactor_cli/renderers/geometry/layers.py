@@ -37,27 +37,30 @@ class Layers:
     background: U8
 
 
-def separate(image: U8, matte: F32, solid: U8) -> Layers:
+def separate(image: U8, matte: F32, solid: U8, *, thin: float = THIN, texture_fade: tuple[float, float] = TEXTURE_FADE) -> Layers:
     """Cut a picture into layers.
 
     Args:
         image: (H, W, 3), RGB.
         matte: (H, W), 0..1, a coarse segmentation.
         solid: (H, W), 255 where the person is for certain (the face).
+        thin: alpha below which the background plate answers for what colour and alpha leave open: little, for who goes far
+            away from it.
+        texture_fade: of `complete_background`.
     """
     picture = image.astype(np.float32)
     alpha = refine_matte(picture, matte, solid)
-    background = complete_background(image, dilate(alpha > 0.05, 0.03 * len(image)))
+    background = complete_background(image, dilate(alpha > 0.05, 0.03 * len(image)), texture_fade)
     spread = spread_color(picture, alpha > 0.95)
     alpha = recolor_matte(picture, alpha, spread, background)
-    alpha = np.where(alpha < THIN, alpha, np.maximum(alpha, least_alpha(picture, background)))
+    alpha = np.where(alpha < thin, alpha, np.maximum(alpha, least_alpha(picture, background)))
     a = alpha[..., None]
     # F = (I - (1-a) B) / a takes the background's light out of hair and outline.
     unmixed = np.clip((picture - (1 - a) * background) / np.maximum(a, 0.05), 0, 255)
     color = np.where(a > 0.98, picture, np.where(a > 0.12, unmixed, spread))
     # Where the matte is thin, the background plate takes what is missing to the picture.
     rest = np.clip((picture - a * color) / np.maximum(1 - a, 0.05), 0, 255)
-    background = np.where(a < THIN, rest, background)
+    background = np.where(a < thin, rest, background)
     return _exact(image, _u8(color), _u8(alpha * 255), _u8(background))
 
 
@@ -163,10 +166,11 @@ def fill(image: U8, hole: U8) -> F32:
     return plate * mask + image.astype(np.float32) * (1 - mask)
 
 
-def complete_background(image: U8, hole: U8) -> F32:
+def complete_background(image: U8, hole: U8, texture_fade: tuple[float, float] = TEXTURE_FADE) -> F32:
     """The picture (H, W, 3) with a hole (H, W) closed: by `fill`, with the texture that lies mirrored across its rim.
 
     What comes out from behind a head that moves lies close to the rim, where a blur beside sharp background would be seen.
+    The texture fades out between two depths of the hole, as shares of the longer side.
     """
     plate = fill(image, hole)
     if not hole.any() or hole.all():
@@ -185,7 +189,7 @@ def complete_background(image: U8, hole: U8) -> F32:
     last = np.array([height - 1, width - 1])
     mirrored = last - np.abs(last - np.minimum(mirrored, 2 * last))
     depth = distance[hole > 0] / max(height, width)
-    share = np.clip((TEXTURE_FADE[1] - depth) / (TEXTURE_FADE[1] - TEXTURE_FADE[0]), 0, 1)[:, None]
+    share = np.clip((texture_fade[1] - depth) / (texture_fade[1] - texture_fade[0]), 0, 1)[:, None]
     plate[hole > 0] += share * texture[mirrored[:, 0], mirrored[:, 1]]
     return np.clip(plate, 0, 255)
 
