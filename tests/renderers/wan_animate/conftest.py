@@ -1,4 +1,4 @@
-"""Tiny weights, and pictures to sample from."""
+"""The tiny weights, loaded, and pictures to sample from."""
 
 from __future__ import annotations
 
@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from diffusers import WanAnimatePipeline
 
     from dreamactor_cli.renderers.wan_animate.segments import Prompt
-
-
-@pytest.fixture(scope="session")
-def tiny_wan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of weights in the real layout; not to be changed."""
-    return tiny.save_tiny(tmp_path_factory.mktemp("weights") / "tiny-wan")
 
 
 @pytest.fixture(scope="session")
