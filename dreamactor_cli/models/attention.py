@@ -137,12 +137,11 @@ class FaceAttnProcessor:
 
 
 def added_attention(dim: int, heads: int, head_dim: int, eps: float, processor: object) -> WanAttention:
-    """A cross-attention that Wan does not have: it adds nothing until it is trained, and nothing where it attends to nothing."""
+    """A cross-attention that Wan does not have: without a bias at its end it adds nothing where it attends to nothing."""
     attn = WanAttention(
         dim=dim, heads=heads, dim_head=head_dim, eps=eps, cross_attention_dim_head=head_dim, processor=processor
     )  # fmt: skip
     attn.to_out[0] = nn.Linear(heads * head_dim, dim, bias=False)
-    nn.init.zeros_(attn.to_out[0].weight)
     return attn
 
 
