@@ -32,6 +32,12 @@ HEAD = tuple(range(11))
 SHOULDERS, ELBOWS, WRISTS, HIPS, KNEES, ANKLES = (11, 12), (13, 14), (15, 16), (23, 24), (25, 26), (27, 28)
 FINGERS = ((17, 19, 21), (18, 20, 22))  # of the left and right hand: pinky, index, thumb
 FEET = ((29, 31), (30, 32))  # heel and toes
+# What a joint hangs on, for one that nobody has placed.
+PARENTS: dict[int, tuple[int, ...]] = {
+    13: (11,), 14: (12,), 15: (13,), 16: (14,), 17: (15,), 18: (16,), 19: (15,), 20: (16,), 21: (15,), 22: (16,), 25: (23,),
+    26: (24,), 27: (25,), 28: (26,), 29: (27,), 30: (28,), 31: (27,), 32: (28,), 7: (0,), 8: (0,), 1: (0,), 2: (0,),
+    3: (0,), 4: (0,), 5: (0,), 6: (0,), 9: (0,), 10: (0,),
+}  # fmt: skip
 
 SHOWN = 0.5  # visibility from which a joint counts as seen
 

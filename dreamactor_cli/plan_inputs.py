@@ -19,7 +19,7 @@ from dreamactor_cli.errors import DreamActorError, NoStream, UsageError
 from dreamactor_cli.media import image_size, probe, sha256_file
 from dreamactor_cli.media.lengths import lengths_of
 from dreamactor_cli.pipeline import needed_signals
-from dreamactor_cli.reference import NEEDED, still_keys
+from dreamactor_cli.reference import still_keys
 from dreamactor_cli.retarget.framing import framed_size
 from dreamactor_cli.speaking import frame_rate
 
@@ -143,7 +143,7 @@ class Inputs:
             keys = still_keys(sha256_file(path))
         except DreamActorError as error:
             return error
-        cached = any(all(self._cache.has(keys[name]) for name in names) for names in NEEDED)
+        cached = all(self._cache.has(key) for key in keys.values())
         return Extraction(path=path, kind="picture", frames=1, cached=cached), size
 
 

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 
 from dreamactor_cli.body_space import shows_body
-from dreamactor_cli.body_space import shows_body
 from dreamactor_cli.cache import Cache
 from dreamactor_cli.contracts import F32, U8, Controls, Reference
 from dreamactor_cli.controls_file import StoredControls, stream_metadata, write_signal
@@ -26,9 +25,7 @@ from dreamactor_cli.skeleton_file import read_skeleton, with_skeleton
 MIN_SIDE = 64  # px; below it no face can be told from noise
 ANALYSIS_VERSION = "2"
 STILL_FPS = Fraction(1)
-FACELESS = "faceless"  # a second copy of the body: says that the picture shows no face, and not that its face was lost
-SIGNALS = ("face", "head", "body", "hands", "matte", FACELESS)
-NEEDED = (("face", "head", "body", "hands", "matte"), (FACELESS, "body", "hands", "matte"))  # of these, the one or the other
+SIGNALS = ("face", "head", "body", "hands", "matte")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +41,25 @@ class LoadedReference:
     warnings: tuple[str, ...]
 
 
-def load_reference(paths: Sequence[Path], *, size: str, cache: Cache) -> LoadedReference:
+def load_reference(
+    paths: Sequence[Path], *, size: str, cache: Cache, skeleton: Path | None = None, anybody: bool = True
+) -> LoadedReference:
     """Load and analyse the pictures of one person; the first sets the size.
+
+    Face and head are None where one of the pictures shows a body only.
 
     Args:
         size: ``"source"`` or ``"WxH"``, px.
+        skeleton: a file with the body of the first picture, in place of what is detected; see `skeleton_file`.
+        anybody: refuse a picture that shows nobody; else it is only analysed.
 
     Raises:
-        UnreadableInput, UnsafeInput: a picture cannot be used.
+        UnreadableInput, UnsafeInput: a picture, or the skeleton, cannot be used.
+        UsageError: the skeleton does not go with the picture.
         InputRefused: it is too small.
         NoPersonFound: it shows neither a face nor a body.
     """
+    given = read_skeleton(skeleton) if skeleton is not None else None
     warnings: list[str] = []
     framed: list[Reference] = []
     hits = 0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SIGNALS = ("face", "head", "body", "hands", "matte")
 ON_DEMAND = ("appearance",)  # the driver's pixels: only where they are named
-SUFFIXES = {"controls": ".controls.safetensors", "csv": ".csv", "bvh": ".bvh"}
+SUFFIXES = {"controls": ".controls.safetensors", "csv": ".csv", "bvh": ".bvh", "json": ".skeleton.json"}
 STILL_FPS = Fraction(25)  # a picture has no rate; a file of controls needs one
 
 
@@ -48,7 +48,10 @@ def extract(
             "--signals", metavar="LIST", help="What to look for [default: face,head,body,hands,matte as far as needed]."
         ),
     ] = None,
-    format_: Annotated[str, typer.Option("--format", metavar="controls|csv|bvh", help="Form of the file.")] = "controls",
+    format_: Annotated[
+        str,
+        typer.Option("--format", metavar="controls|csv|bvh|json", help="Form of the file; json is the skeleton of a picture."),
+    ] = "controls",
     preview: Annotated[
         Path | None, typer.Option("--preview", metavar="FILE", help="Also draw what was found over the clip, into this video.")
     ] = None,
@@ -94,7 +97,7 @@ def _signals(text: str | None, format_: str, *, drawn: bool) -> tuple[str, ...]:
     """The signals to look for: those that are named, and those that the form of the file needs; all for a preview."""
     if format_ not in SUFFIXES:
         raise UsageError(f"--format {format_} is unknown", nearest.hint(format_, SUFFIXES))
-    needed = {"csv": ("face", "head"), "bvh": ("body",), "controls": SIGNALS}[format_]
+    needed = {"csv": ("face", "head"), "bvh": ("body",), "json": ("body", "hands"), "controls": SIGNALS}[format_]
     if text is None:
         return SIGNALS if drawn else needed
     names = tuple(part.strip() for part in text.split(","))
@@ -127,11 +130,15 @@ def _extract_one(console: Console, path: Path, target: Path | None, request: _Re
 
     with console.progress() as on_progress:
         if is_video(path):
+            if request.format == "json":
+                raise UsageError(
+                    f"{path} is a video: --format json is the skeleton of a picture", "take --format controls or bvh"
+                )
             stream, about = _clip(console, path, request, on_progress)
         else:
-            stream, about = _picture(path)
+            stream, about = _picture(path, skeleton=request.format == "json")
         if target is not None:
-            _write(target, stream, request.format)
+            about["warnings"] += _write(target, stream, request.format)
         if request.preview is not None:
             from dreamactor_cli.preview import write_preview
 
@@ -161,7 +168,8 @@ def _clip(console: Console, path: Path, request: _Request, on_progress: OnProgre
     }  # fmt: skip
 
 
-def _picture(path: Path) -> tuple[ControlStream, dict[str, Any]]:
+def _picture(path: Path, *, skeleton: bool) -> tuple[ControlStream, dict[str, Any]]:
+    """Signals of a picture; of one whose skeleton is wanted, nobody need be found."""
     import time
     from dataclasses import replace
 
@@ -170,20 +178,36 @@ def _picture(path: Path) -> tuple[ControlStream, dict[str, Any]]:
 
     began = time.monotonic()
     loaded = load_image(path)
-    controls, _ = image_controls([loaded.rgb], names=[str(path)])
+    controls, _ = image_controls([loaded.rgb], names=[str(path)], anybody=not skeleton)
     controls = replace(controls, fps=STILL_FPS, source_sha256=sha256_file(path), space="driving")
     took = time.monotonic() - began
     about = {"signals": list(controls.signals()), "cache_hits": 0, "seconds": took, "warnings": list(loaded.warnings)}
     return controls, {**about, "scene_cuts": [], "source_sha256": controls.source_sha256}
 
 
-def _write(target: Path, stream: ControlStream, format_: str) -> None:
+def _write(target: Path, stream: ControlStream, format_: str) -> list[str]:
+    """Write a file; what there is to tell of it."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    if format_ == "json":
+        return _write_skeleton(target, stream)
     if format_ == "controls":
         from dreamactor_cli.controls_file import write_controls
 
         write_controls(target, stream)
-        return
+        return []
     from dreamactor_cli.controls_export import write_bvh, write_csv
 
     (write_csv if format_ == "csv" else write_bvh)(target, stream)
+    return []
+
+
+def _write_skeleton(target: Path, stream: ControlStream) -> list[str]:
+    from dataclasses import replace
+
+    from dreamactor_cli.skeleton_file import guessed_body, write_skeleton
+
+    controls = stream.window(0, 1)
+    seen = controls.body is not None and controls.body.score.max() > 0
+    write_skeleton(target, controls if seen else replace(controls, body=guessed_body(controls)))
+    guess = f"no body was found; {target} holds a guess: move its joints, and give those that are right the score 1"
+    return [] if seen else [guess]

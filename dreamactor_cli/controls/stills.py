@@ -24,7 +24,11 @@ _MASK_SIDE = 512  # px
 
 
 def image_controls(
-    images: Sequence[U8], *, names: Sequence[str], on_warning: Callable[[str], None] | None = None
+    images: Sequence[U8],
+    *,
+    names: Sequence[str],
+    on_warning: Callable[[str], None] | None = None,
+    anybody: bool = True,
 ) -> tuple[Controls, F32]:
     """Control signals and mattes of pictures of one size.
 
@@ -32,6 +36,7 @@ def image_controls(
         images: (H, W, 3) each.
         names: of the files, for messages.
         on_warning: told what the user should know, like whom the tool chose of several people.
+        anybody: refuse a picture in which neither face nor body is found; else it has neither.
 
     Returns:
         Controls with T = N, of which face and head are None where one of the pictures shows a body only; mattes
@@ -40,7 +45,7 @@ def image_controls(
     Raises:
         NoPersonFound: one of the pictures shows nobody.
     """
-    reader = _StillReader(on_warning or (lambda message: None))
+    reader = _StillReader(on_warning or (lambda message: None), anybody)
     try:
         found = [reader.read(image, name) for image, name in zip(images, names, strict=True)]
     finally:
@@ -73,8 +78,8 @@ class _Still:
 class _StillReader:
     """Finds the person of a picture; tries harder and harder."""
 
-    def __init__(self, on_warning: Callable[[str], None]) -> None:
-        self._warn = on_warning
+    def __init__(self, on_warning: Callable[[str], None], anybody: bool) -> None:
+        self._warn, self._anybody = on_warning, anybody
         self._finder = FaceFinder()
         self._pose = Pose(static=True)
         self._mask = PersonMask()
@@ -89,7 +94,7 @@ class _StillReader:
         view = View(image, 0)
         person = self._person(view, name)
         skeleton = self._skeleton(view, person)
-        if person is None and skeleton is None:
+        if person is None and skeleton is None and self._anybody:
             raise NoPersonFound(f"nobody was found in {name}", "give a picture in which a face or a whole body can be seen")
         landmarks = person.landmarks if person is not None else None
         return _Still(landmarks, skeleton, join_hands(find_hands(view, skeleton)), self._matte(view))

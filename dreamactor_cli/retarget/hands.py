@@ -8,7 +8,7 @@ hand rides on its forearm.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,14 @@ def lifted_hand(joints_2d: Array, joints_3d: Array) -> Array:
     scale = px_per_metre(joints_2d, joints_3d, np.ones(joints_2d.shape[:2]))
     deep = (joints_3d[..., 2:] - joints_3d[:, :1, 2:]) * scale[:, None, None]
     return np.concatenate([joints_2d, deep], 2)
+
+
+def settled(hands: Hands, px: float) -> Hands:
+    """The hands of reference pictures (T = N); those of the first in metres of ``px`` px, about their middle."""
+    flat, deep = hands.joints_2d[:1].astype(np.float64), hands.joints_3d[:1].astype(np.float64)
+    joints = np.stack([lifted_hand(flat[:, side], deep[:, side]) for side in (0, 1)], 1)
+    joints = ((joints - joints.mean(2, keepdims=True)) / px).astype(np.float32)
+    return replace(hands, joints_3d=np.concatenate([joints, hands.joints_3d[1:]]))
 
 
 def palms(joints: Array) -> Array:

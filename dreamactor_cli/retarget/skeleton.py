@@ -7,12 +7,14 @@ are seen, and z is taken from the network's joints in space, or, where a bone is
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.body_space import HIPS, SHOULDERS
+from dreamactor_cli.body_space import HEAD, HIPS, NUM_JOINTS, SHOULDERS
+from dreamactor_cli.contracts import Body
 from dreamactor_cli.person_space import smoothstep
 
 Array = NDArray[np.float64]
@@ -124,3 +126,27 @@ def bone_lengths(bones: Array, score: Array) -> Array:
         count = max(1, round(BEST_SHARE * max(int((trusted >= TRUSTED).sum()), 1)))
         out[k] = np.median(values[best[:count]])
     return out
+
+
+def settled(body: Body) -> Body:
+    """The body of reference pictures (T = N), whose first frame's joints in space agree with those in the picture.
+
+    ``joints_2d = px_per_metre * joints_3d[:, :2] + offset``, hips in the origin, depth as `lifted` has it by the lengths of all
+    pictures: the skeleton that is re-posed.
+    """
+    flat, deep, score = (a.astype(np.float64) for a in (body.joints_2d, body.joints_3d, body.score))
+    if not score[0].any():
+        return body
+    scale = np.maximum(px_per_metre(flat, deep, score), 1e-6)
+    raw = raw_bones(flat, deep, scale)
+    bones = lifted(raw[:1], bone_lengths(raw / scale[:, None, None], score) * scale[0])[0]
+    depth = np.zeros(NUM_JOINTS)
+    chest = bones[SPINE, 2]
+    for middle, line, (left, right) in ((0.0, HIP_LINE, HIPS), (chest, SHOULDER_LINE, SHOULDERS)):
+        depth[left], depth[right] = middle + bones[line, 2] / 2, middle - bones[line, 2] / 2
+    for bone, vector in zip(BONES[3:], bones[3:], strict=True):
+        depth[bone.stop[0]] = depth[bone.start[0]] + vector[2]
+    of_head = deep[0, list(HEAD), 2] - deep[0, list(SHOULDERS), 2].mean()
+    depth[list(HEAD)] = chest + scale[0] * of_head
+    joints = np.concatenate([flat[0] - flat[0, list(HIPS)].mean(0), depth[:, None]], 1) / scale[0]
+    return replace(body, joints_3d=np.concatenate([joints[None].astype(np.float32), body.joints_3d[1:]]))
