@@ -97,7 +97,7 @@ def face_crops(frames: U8, landmarks: F32, size: int) -> U8:
     out = np.empty((len(frames), size, size, 3), np.uint8)
     for frame, center, side, crop in zip(frames, centers, sides, out, strict=True):
         whole = max(2, round(side))
-        corner = np.rint(center - whole / 2).astype(int)
+        corner = np.rint(center - (whole - 1) / 2).astype(int)
         rows, columns = (
             np.clip(np.arange(start, start + whole), 0, limit - 1)
             for start, limit in ((corner[1], frame.shape[0]), (corner[0], frame.shape[1]))

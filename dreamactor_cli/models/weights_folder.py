@@ -214,12 +214,12 @@ def _save_part(folder: Path, model: Any, dtype: torch.dtype | None) -> None:
 
 def _load_part(folder: Path, part: str, dtype: torch.dtype) -> Any:
     """One model; its shapes are held to its config before memory is taken for it."""
-    from accelerate import init_empty_weights
+    import torch
     from safetensors import SafetensorError, safe_open
 
     made = _class(part)
     try:
-        with init_empty_weights():
+        with torch.device("meta"):
             empty = made.from_config(made.load_config(folder))
         wanted = {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
         found: dict[str, tuple[int, ...]] = {}
