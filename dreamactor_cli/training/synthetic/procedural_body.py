@@ -67,7 +67,7 @@ def _joints(shoulders: float, hips: float, legs: float) -> dict[str, F64]:
     for s, sign in zip(SIDES, (1, -1), strict=True):
         side = np.array([sign, 1, 1])
         out[f"clavicle_{s}"] = np.array([0.3, hip + 4.95, 0.1]) * side
-        shoulder = np.array([1.85 * shoulders, hip + 4.85, -0.1])
+        shoulder = np.array([1.54 * shoulders, hip + 4.85, -0.1])
         elbow = shoulder + 2.85 * unit(np.array([0.62, -0.78, -0.06]))
         wrist = elbow + 2.55 * unit(np.array([0.5, -0.83, 0.24]))
         out |= {f"upperarm_{s}": shoulder * side, f"lowerarm_{s}": elbow * side, f"hand_{s}": wrist * side}
@@ -116,8 +116,8 @@ def _torso(b: Build) -> Part:
     # Height over the hips, half width and half depth.
     profile = np.array([
         [-0.75, 0.9 * b.hips, 0.85], [-0.4, 1.5 * b.hips, 1.1], [0.2, 1.72 * b.hips, 1.15], [1.1, 1.5, 1.02], [1.9, 1.36, 0.95],
-        [2.8, 1.55, 1.06], [3.7, 1.72 * b.shoulders, 1.12], [4.5, 1.75 * b.shoulders, 1.0], [4.95, 1.6 * b.shoulders, 0.8],
-        [5.25, 1.0, 0.66], [5.45, 0.68, 0.6],
+        [2.8, 1.52, 1.06], [3.7, 1.68 * b.shoulders, 1.12], [4.5, 1.78 * b.shoulders, 0.98], [4.9, 1.66 * b.shoulders, 0.78],
+        [5.1, 1.3 * b.shoulders, 0.68], [5.3, 0.92, 0.62], [5.5, b.neck + 0.14, 0.6],
     ])  # fmt: skip
     girth = np.where(profile[:, 0] < 4.6, b.stout, 1.0)
     centers = np.stack([np.zeros(len(profile)), base + profile[:, 0], np.where(profile[:, 0] > 4.6, -0.08, 0)], 1)
@@ -140,7 +140,7 @@ def _limb(
 
 def _arm(b: Build, s: str) -> list[Part]:
     stations = np.array([-0.06, 0.05, 0.2, 0.4, 0.6, 0.8, 0.92, 1.0, 1.1, 1.3, 1.5, 1.75, 2.0])
-    radius = np.array([0.42, 0.6, 0.58, 0.52, 0.48, 0.45, 0.43, 0.42, 0.43, 0.42, 0.37, 0.3, 0.26])
+    radius = np.array([0.34, 0.5, 0.54, 0.51, 0.48, 0.45, 0.43, 0.42, 0.43, 0.42, 0.37, 0.3, 0.26])
     covered = stations < 2 * b.sleeve + 0.01
     radius = radius + 0.06 * covered
     stuff = np.where(covered, materials.TOP, materials.SKIN)
