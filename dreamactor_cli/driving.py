@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -61,11 +61,13 @@ def load_driver(
     cache: Cache,
     workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    more_signals: Callable[[], Sequence[str]] | None = None,
 ) -> Driver:
     """Controls of a job's driver.
 
     Args:
         signals: that the renderer needs.
+        more_signals: names those that it needs too of a video, see `extract_controls`.
 
     Raises:
         UsageError: the driver is none, or lacks the signals.
@@ -86,7 +88,7 @@ def load_driver(
     if not is_video(path):
         probe(path)  # says best what is wrong with the file
         raise UnreadableInput(f"{path} is not a video", "give a video, a controls file or motion:NAME")
-    return _video(job, path, signals, cache, workers, on_progress)
+    return _video(job, path, signals, cache, workers, on_progress, more_signals)
 
 
 def _motion(job: Job) -> ControlStream:
@@ -107,12 +109,13 @@ def _video(
     cache: Cache,
     workers: int | None,
     on_progress: Callable[[int, int], None] | None,
+    more_signals: Callable[[], Sequence[str]] | None,
 ) -> Driver:
     from dreamactor_cli.controls.extract import extract_controls
 
     found = extract_controls(
         path, signals=signals, cache=cache, start=job.start, duration=job.duration, subject=job.subject, workers=workers,
-        on_progress=on_progress,
+        on_progress=on_progress, more_signals=more_signals,
     )  # fmt: skip
     warnings = (*found.info.warnings, *found.warnings)
     return Driver(

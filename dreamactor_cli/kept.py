@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from dreamactor_cli.cache import Cache
 from dreamactor_cli.contracts import Reference, Renderer
+from dreamactor_cli.media import sha256_file
 from dreamactor_cli.reference import LoadedReference, load_reference
 from dreamactor_cli.renderers import load_renderer
 
@@ -43,17 +44,25 @@ class Kept:
         if renderer is not None:
             renderer.close()
 
-    def reference(self, paths: Sequence[Path], sha256: Sequence[str], *, size: str, cache: Cache) -> LoadedReference:
+    def reference(
+        self,
+        paths: Sequence[Path],
+        sha256: Sequence[str],
+        *,
+        size: str,
+        cache: Cache,
+        skeleton: Path | None = None,
+    ) -> LoadedReference:
         """As `reference.load_reference`, of which it raises the errors.
 
         Args:
             sha256: of the files; what is kept is known by it and not by names.
         """
-        key = (size, *sha256)
+        key = (size, *sha256, sha256_file(skeleton) if skeleton is not None else "")
         kept = self._references.get(key)
         if kept is None:
             with threadpool_limits(1):  # how a library spreads a sum over threads must not show in the output
-                kept = load_reference(paths, size=size, cache=cache)
+                kept = load_reference(paths, size=size, cache=cache, skeleton=skeleton)
             self._references[key] = replace(kept, cache_hits=len(kept.reference.controls.signals()) + 1)
             self._forget()
             return kept

@@ -24,7 +24,19 @@ MAX_PROBLEMS = 200
 
 Values = dict[str, Any]
 _OPTIONS = frozenset(PRESET_FIELDS)
-_OF_JOB = ("driving", "audio", "seed", "start", "duration", "subject", "side_by_side", "overwrite", "credentials", "key")
+_OF_JOB = (
+    "driving",
+    "audio",
+    "seed",
+    "start",
+    "duration",
+    "subject",
+    "side_by_side",
+    "overwrite",
+    "skeleton",
+    "credentials",
+    "key",
+)
 _OF_DRIVER = ("driving", "audio", "start", "duration", "subject")
 
 
@@ -109,7 +121,7 @@ def _placed(column: str, value: Any, inputs: Inputs) -> Any:
         return tuple(inputs.file(name) for name in value)
     if column == "driving":
         return inputs.driving(value)
-    if column in ("audio", "credentials", "key"):
+    if column in ("audio", "skeleton", "credentials", "key"):
         return inputs.file(value)
     if column in ("background", "preset", "speech_encoder"):
         return getattr(inputs, column)(value)

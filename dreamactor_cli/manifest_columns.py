@@ -114,6 +114,7 @@ class JobRow(BaseModel):
     subject: Annotated[int | None, Field(ge=1, le=1000)] = None
     side_by_side: bool | None = None
     overwrite: bool | None = None
+    skeleton: _Text = None
     credentials: _Text = None
     key: _Text = None
 

@@ -13,16 +13,29 @@ from typing import Any
 from dreamactor_cli import compose, dubbing, provenance, sidecar
 from dreamactor_cli.cache import Cache
 from dreamactor_cli.captions import BURN, Captions
-from dreamactor_cli.contracts import U8, ControlStream, Job, Reference, Renderer, RendererSpec, RenderResult, RenderSettings
+from dreamactor_cli.contracts import (
+    U8,
+    Controls,
+    ControlStream,
+    Job,
+    Reference,
+    Renderer,
+    RendererSpec,
+    RenderResult,
+    RenderSettings,
+)
 from dreamactor_cli.driving import Driver, load_driver
-from dreamactor_cli.errors import NoPersonFound, UsageError
+from dreamactor_cli.errors import UsageError
 from dreamactor_cli.kept import Kept
 from dreamactor_cli.media import AudioSource, VideoWriter
 from dreamactor_cli.readying import Readying
 from dreamactor_cli.reference import LoadedReference
 from dreamactor_cli.renderers.needs import check_needs, weights_sha256
+from dreamactor_cli.retarget.figure import moves_figure, shows_hands
+from dreamactor_cli.retarget.regions import moves_hands
 from dreamactor_cli.retarget.transfer import RetargetedStream
 from dreamactor_cli.speaking import Speaker, load_speaker
+from dreamactor_cli.speech_face.stream import SpeakingStream
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
@@ -120,6 +133,14 @@ def needed_signals(job: Job, spec: RendererSpec) -> tuple[str, ...]:
     return (*spec.needs, "appearance") if wants_pixels else spec.needs
 
 
+def body_signals(job: Job, spec: RendererSpec, reference: Controls) -> tuple[str, ...]:
+    """Signals of the driver that this job needs because its reference shows a body that is to move."""
+    if not moves_figure(reference, job.preset.region):
+        return ()
+    fingers = moves_hands(job.preset.region) and shows_hands(reference)
+    return tuple(name for name in spec.body_needs if name != "hands" or fingers)
+
+
 def _inputs(
     job: Job, sha256: Sequence[str], renderer: Renderer, kept: Kept, cache: Cache, clock: _Clock, tell: Progress, means: Means
 ) -> tuple[LoadedReference, Driver]:
@@ -127,9 +148,8 @@ def _inputs(
 
     def load() -> LoadedReference:
         with clock("reference"):
-            loaded = kept.reference(job.references, sha256, size=job.preset.size, cache=cache)
-        if job.kind == "lipsync" and loaded.reference.controls.face is None:
-            raise NoPersonFound(f"no face was found in {job.references[0]}", "give a picture that shows the speaker's face")
+            loaded = kept.reference(job.references, sha256, size=job.preset.size, cache=cache, skeleton=job.skeleton)
+        loaded.check(job.references, bodies=job.kind == "animate" and bool(renderer.spec.body_needs))
         return loaded
 
     def prepare(loaded: LoadedReference) -> None:
@@ -144,8 +164,10 @@ def _inputs(
     load_any = load_speaker if job.kind == "lipsync" else load_driver
     try:
         with clock("extract"):
-            signals = needed_signals(job, renderer.spec)
-            driver = load_any(job, signals=signals, cache=cache, workers=means.workers, on_progress=on_progress)
+            driver = load_any(
+                job, signals=needed_signals(job, renderer.spec), cache=cache, workers=means.workers, on_progress=on_progress,
+                more_signals=lambda: body_signals(job, renderer.spec, readying.loaded().reference.controls),
+            )  # fmt: skip
         return readying.result(), driver
     except BaseException as error:
         # What is kept is not to be touched any more when the next job begins.
@@ -174,7 +196,7 @@ def _render(
     )  # fmt: skip
     frames = _frames(job, renderer, reference, controls, driver, settings)
     encoded = _encode(job, frames, controls.num_frames, controls.fps, _sound(driver), metadata, tell, _captions(driver))
-    return controls.num_frames, (*told, *encoded)
+    return controls.num_frames, (*controls.notices, *told, *encoded)
 
 
 def _ever_further(tell: Progress) -> Progress:
@@ -235,7 +257,7 @@ def _dubbed(job: Job, description: Mapping[str, Any], cache: Cache, clock: _Cloc
     return result
 
 
-def _controls(job: Job, reference: Reference, driver: Driver) -> ControlStream:
+def _controls(job: Job, reference: Reference, driver: Driver) -> RetargetedStream | SpeakingStream:
     """What the renderer draws, in the reference's space."""
     if isinstance(driver, Speaker):
         return driver.speak(reference.controls)

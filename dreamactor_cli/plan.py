@@ -170,7 +170,7 @@ def _unique_files(jobs: Iterable[Job]) -> list[Path]:
     seen: set[object] = set()
     files: dict[Path, None] = {}
     for job in jobs:
-        named = {*job.references, job.driving, job.audio, job.preset.background, job.credentials}
+        named = {*job.references, job.driving, job.audio, job.preset.background, job.skeleton, job.credentials}
         if not named <= seen:
             seen |= named
             files |= dict.fromkeys(sidecar.input_files(job))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 from dreamactor_cli.cache import Cache
-from dreamactor_cli.contracts import Job, RendererSpec
+from dreamactor_cli.contracts import Controls, Job, RendererSpec
 from dreamactor_cli.controls.extract import FACTS, Window, remembered_info, signal_keys
 from dreamactor_cli.controls_file import is_controls_file
 from dreamactor_cli.driving import MOTION_PREFIX, load_driver
@@ -18,8 +19,8 @@ from dreamactor_cli.dubbing import is_dub
 from dreamactor_cli.errors import DreamActorError, NoStream, UsageError
 from dreamactor_cli.media import image_size, probe, sha256_file
 from dreamactor_cli.media.lengths import lengths_of
-from dreamactor_cli.pipeline import needed_signals
-from dreamactor_cli.reference import still_keys
+from dreamactor_cli.pipeline import body_signals, needed_signals
+from dreamactor_cli.reference import known_controls, still_keys
 from dreamactor_cli.retarget.framing import framed_size
 from dreamactor_cli.speaking import frame_rate
 
@@ -71,6 +72,7 @@ class Inputs:
     def __init__(self, cache: Cache, specs: Mapping[str, RendererSpec]) -> None:
         self._cache, self._specs = cache, specs
         self._drivers: dict[_Key, _Driver | DreamActorError] = {}
+        self._known: dict[Path, Controls | None] = {}
         self._pictures: dict[Path, _Picture | DreamActorError] = {}
 
     def look(self, pool: ThreadPoolExecutor, jobs: Sequence[Job]) -> None:
@@ -107,7 +109,18 @@ class Inputs:
         yield from dict.fromkeys(one for driver in drivers if isinstance(driver, _Driver) for one in driver.extractions)
 
     def _signals(self, job: Job) -> tuple[str, ...]:
-        return needed_signals(job, self._specs[job.preset.renderer])
+        spec = self._specs[job.preset.renderer]
+        signals = needed_signals(job, spec)
+        if not spec.body_needs or job.driving is None or job.driving.startswith(MOTION_PREFIX):
+            return signals
+        # What an unknown picture shows is found out when it is loaded.
+        if job.references[0] not in self._known:
+            with suppress(DreamActorError):
+                self._known[job.references[0]] = known_controls(sha256_file(job.references[0]), self._cache)
+        known = self._known.get(job.references[0])
+        if job.skeleton is not None:
+            return (*signals, *spec.body_needs)
+        return signals if known is None else (*signals, *body_signals(job, spec, known))
 
     def _key(self, job: Job) -> _Key:
         key: _Key = (job.driving, job.start, job.duration, job.subject, self._signals(job))
@@ -117,13 +130,14 @@ class Inputs:
 
     def _driver(self, job: Job) -> _Driver | DreamActorError:
         try:
-            signals = self._signals(job)
             if job.kind == "lipsync":
                 return _speaker(job)
             if job.driving is None or job.driving.startswith(MOTION_PREFIX) or is_controls_file(Path(job.driving)):
-                controls = load_driver(job, signals=signals, cache=self._cache).controls
+                controls = load_driver(
+                    job, signals=needed_signals(job, self._specs[job.preset.renderer]), cache=self._cache
+                ).controls
                 return _Driver(controls.num_frames, controls.fps)
-            return self._clip(job, Path(job.driving), signals)
+            return self._clip(job, Path(job.driving), self._signals(job))
         except DreamActorError as error:
             return error
 

@@ -29,6 +29,10 @@ class Readying:
         if self._ready.done():
             self._ready.result()
 
+    def loaded(self) -> LoadedReference:
+        """The reference, as soon as it is there; raises what went wrong."""
+        return self._loaded.result()
+
     def result(self) -> LoadedReference:
         """The reference, when all is ready; raises what went wrong."""
         return self._ready.result()

@@ -34,37 +34,52 @@ class LoadedReference:
 
     Attributes:
         cache_hits: signals that were read and not made.
+        nobody: pictures, by number, that show neither a face nor a body.
     """
 
     reference: Reference
     cache_hits: int
     warnings: tuple[str, ...]
+    nobody: tuple[int, ...] = ()
+
+    def check(self, paths: Sequence[Path], *, bodies: bool) -> None:
+        """Refuse pictures that cannot be used.
+
+        Args:
+            paths: of the pictures.
+            bodies: a picture may show a body without a face.
+
+        Raises:
+            NoPersonFound: a picture shows nobody, or no face where one is needed.
+        """
+        for number in self.nobody:
+            what = f"no face was found in {paths[number]}, and no body"
+            raise NoPersonFound(what, "give a picture that shows a person, or its joints with --skeleton")
+        if not bodies and self.reference.controls.face is None:
+            raise NoPersonFound(f"no face was found in {paths[0]}", "give a picture that shows the person's face")
 
 
-def load_reference(
-    paths: Sequence[Path], *, size: str, cache: Cache, skeleton: Path | None = None, anybody: bool = True
-) -> LoadedReference:
+def load_reference(paths: Sequence[Path], *, size: str, cache: Cache, skeleton: Path | None = None) -> LoadedReference:
     """Load and analyse the pictures of one person; the first sets the size.
 
-    Face and head are None where one of the pictures shows a body only.
+    Face and head are None where the first picture shows a body only, or nobody: see `LoadedReference.check`.
 
     Args:
         size: ``"source"`` or ``"WxH"``, px.
         skeleton: a file with the body of the first picture, in place of what is detected; see `skeleton_file`.
-        anybody: refuse a picture that shows nobody; else it is only analysed.
 
     Raises:
         UnreadableInput, UnsafeInput: a picture, or the skeleton, cannot be used.
         UsageError: the skeleton does not go with the picture.
         InputRefused: it is too small.
-        NoPersonFound: it shows neither a face nor a body.
     """
     given = read_skeleton(skeleton) if skeleton is not None else None
     warnings: list[str] = []
     framed: list[Reference] = []
+    nobody: list[int] = []
     hits = 0
     width = height = 0
-    for path in paths:
+    for number, path in enumerate(paths):
         loaded = load_image(path)
         warnings += loaded.warnings
         if min(loaded.rgb.shape[:2]) < MIN_SIDE:
@@ -74,22 +89,14 @@ def load_reference(
         hits += hit
         if given is not None and not framed:
             controls = with_skeleton(controls, given, str(path))
-        if anybody:
-            _check_somebody(path, controls)
+        nobody += [number] * (controls.face is None and not shows_body(controls.body, controls.width, controls.height))
         if not framed:
             width, height = framed_size(size, loaded.rgb.shape[1], loaded.rgb.shape[0])
         if loaded.alpha is not None:
             matte = np.minimum(matte, loaded.alpha[None].astype(np.float32) / 255)
         one = Reference(images=loaded.rgb[None], controls=controls, matte=matte)
         framed.append(frame_reference(one, width, height))
-    return LoadedReference(reference=_settled(_stack(framed)), cache_hits=hits, warnings=tuple(warnings))
-
-
-def _check_somebody(path: Path, controls: Controls) -> None:
-    if controls.face is None and not shows_body(controls.body, controls.width, controls.height):
-        raise NoPersonFound(
-            f"no face was found in {path}, and no body", "give a picture that shows a person, or the joints with --skeleton"
-        )
+    return LoadedReference(reference=_settled(_stack(framed)), cache_hits=hits, warnings=tuple(warnings), nobody=tuple(nobody))
 
 
 def _settled(reference: Reference) -> Reference:
@@ -169,6 +176,8 @@ def _stack(parts: Sequence[Reference]) -> Reference:
     """References of one picture each, all of one size, as one; the identity's controls stand first."""
     if len(parts) == 1:
         return parts[0]
+    if parts[0].controls.face is not None:  # another view may show the person from behind
+        parts = [replace(part, controls=with_stand_in(part.controls)) for part in parts]
     shared = [name for name in parts[0].controls.signals() if all(name in p.controls.signals() for p in parts)]
     first = parts[0].controls
     joined = {}

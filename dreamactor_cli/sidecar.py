@@ -54,6 +54,7 @@ def describe(job: Job, spec: RendererSpec, weights_sha256: str = "") -> dict[str
         "window": [str(job.start), str(job.duration) if job.duration is not None else ""],
         "subject": job.subject,
         "side_by_side": job.side_by_side,
+        **({"skeleton": sha256_file(job.skeleton)} if job.skeleton else {}),
         **signed,
         **({"weights": weights_sha256} if weights_sha256 else {}),
         **({"speech": sha256_file(SPEECH_WEIGHTS)} if job.kind == "lipsync" else {}),
@@ -67,7 +68,7 @@ def _sound(job: Job) -> dict[str, str]:
 def input_files(job: Job) -> list[Path]:
     """The files that the output's bytes depend on."""
     driving = [] if job.driving is None or job.driving.startswith(MOTION_PREFIX) else [Path(job.driving)]
-    others = (job.audio, _background_file(job), job.credentials)
+    others = (job.audio, _background_file(job), job.skeleton, job.credentials)
     return [*job.references, *driving, *(path for path in others if path is not None)]
 
 

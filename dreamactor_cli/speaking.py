@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -59,11 +59,12 @@ def load_speaker(
     cache: Cache,
     workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    more_signals: Callable[[], Sequence[str]] | None = None,
 ) -> Speaker:
     """Hear the sound of a job and make ready what moves the rest.
 
     Args:
-        signals: that the renderer needs.
+        signals, more_signals: that the renderer needs, see `load_driver`.
 
     Raises:
         UsageError: there is no sound, or an option does not go with the driver.
@@ -89,7 +90,8 @@ def load_speaker(
         )  # fmt: skip
     needed = None if job.preset.sound_ends == "rest" else heard.seconds
     driver = load_driver(
-        _driver_job(job, needed), signals=signals, cache=cache, workers=workers, on_progress=on_progress
+        _driver_job(job, needed), signals=signals, cache=cache, workers=workers, on_progress=on_progress,
+        more_signals=more_signals,
     )  # fmt: skip
     controls, frames = fit(driver.controls, len(tracks), fps, job.preset)
     repeated = isinstance(controls, Folded) and controls.repeats

@@ -66,7 +66,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "executors": (
         "executors", "strays", "pipeline", "kept", "reference", "endings", "evaluation", "controls", "cache", "media", *BASE,
     ),
-    "pipeline": (*PIPELINE, "retarget", "renderers", "media", "cache", *BASE),
+    "pipeline": (*PIPELINE, "speech_face", "retarget", "renderers", "media", "cache", *BASE),
     "driving": ("controls", "controls_file", "media", "cache", "motion", *BASE),
     "reference": ("controls", "controls_file", "skeleton_file", "media", "cache", "retarget", *BASE),
     "skeleton_file": ("retarget", *BASE),

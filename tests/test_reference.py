@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,7 +118,30 @@ def test_views_have_the_size_of_the_first(
 def test_a_picture_of_nobody_is_refused(shared_cache: Cache, save: Callable[..., Path]) -> None:
     path = save("wall.png", np.full((200, 200, 3), 120, np.uint8))
     with pytest.raises(NoPersonFound, match=r"wall\.png"):
-        load_reference([path], size="source", cache=shared_cache)
+        load_reference([path], size="source", cache=shared_cache).check([path], bodies=True)
+
+
+def test_a_skeleton_stands_in_for_detection(shared_cache: Cache, save: Callable[..., Path], tmp_path: Path) -> None:
+    path = save("drawing.png", np.full((200, 200, 3), 120, np.uint8))
+    sides = {"shoulder": (15, 60), "elbow": (30, 90), "wrist": (35, 120), "hip": (10, 120), "knee": (12, 150), "ankle": (12, 185)}
+    joints = {
+        f"{side}_{part}": {"x": 100 + s * x, "y": y} for side, s in (("left", 1), ("right", -1)) for part, (x, y) in sides.items()
+    }
+    table = {"format": "dreamactor-skeleton", "version": 1, "width": 100, "height": 100, "joints": joints}
+    for name, joint in joints.items():
+        joints[name] = {axis: value / 2 for axis, value in joint.items()}
+    file = tmp_path / "joints.json"
+    file.write_text(json.dumps(table))
+    loaded = load_reference([path], size="100x100", cache=shared_cache, skeleton=file)
+    loaded.check([path], bodies=True)
+    body = loaded.reference.controls.body
+    assert loaded.reference.controls.face is None
+    assert body is not None
+    np.testing.assert_allclose(body.joints_2d[0, 15] + 0.25, [67.5, 60], atol=0.01)  # scaled to the picture and framed with it
+    assert body.score[0, 15] == 1
+    assert body.score[0, 19] == 0  # nobody placed the fingers
+    with pytest.raises(NoPersonFound, match="face"):
+        loaded.check([path], bodies=False)
 
 
 def test_a_tiny_picture_is_refused(astronaut_rgb: U8, shared_cache: Cache, save: Callable[..., Path]) -> None:

@@ -33,6 +33,8 @@ def animate(
     anchor: o.Anchor = None,
     expression_scale: o.ExpressionScale = None,
     smoothing: o.Smoothing = None,
+    bone_length: o.BoneLength = None,
+    skeleton: o.Skeleton = None,
     renderer: o.Renderer = None,
     weights: o.Weights = None,
     sampling: Sampling = NOT_GIVEN,
@@ -55,7 +57,7 @@ def animate(
     from dreamactor_cli.presets import load_preset, merge
 
     overrides = {
-        **sampling,
+        **sampling, "bone_length": bone_length,
         "renderer": renderer, "weights": weights, "size": size, "fps": fps, "region": region, "motion": motion, "anchor": anchor,
         "expression_scale": expression_scale, "smoothing": smoothing, "background": background, "mouth": mouth,
         "relight": relight, "crf": crf,
@@ -73,6 +75,7 @@ def animate(
         subject=subject,
         side_by_side=side_by_side,
         overwrite=overwrite,
+        skeleton=skeleton,
         credentials=credentials,
         key=key,
     )

@@ -36,6 +36,8 @@ def lipsync(
     anchor: o.Anchor = None,
     expression_scale: o.ExpressionScale = None,
     smoothing: o.Smoothing = None,
+    bone_length: o.BoneLength = None,
+    skeleton: o.Skeleton = None,
     renderer: o.Renderer = None,
     weights: o.Weights = None,
     sampling: Sampling = NOT_GIVEN,
@@ -57,7 +59,7 @@ def lipsync(
     from dreamactor_cli.presets import load_preset, merge
 
     overrides = {
-        **sampling,
+        **sampling, "bone_length": bone_length,
         "renderer": renderer, "weights": weights, "size": size, "fps": fps, "region": region, "motion": motion, "anchor": anchor,
         "expression_scale": expression_scale, "smoothing": smoothing, "background": background, "relight": relight, "crf": crf,
         "head_motion": head_motion, "mouth_gain": mouth_gain, "lead_ms": lead_ms, "motion_ends": motion_ends,
@@ -78,6 +80,7 @@ def lipsync(
         subject=subject,
         side_by_side=side_by_side,
         overwrite=overwrite,
+        skeleton=skeleton,
         credentials=credentials,
         key=key,
     )

@@ -80,6 +80,14 @@ Anchor = Annotated[
     str | None,
     typer.Option("--anchor", metavar="first|neutral", help="The driver's frame that stands for the picture."),
 ]
+BoneLength = Annotated[
+    str | None,
+    typer.Option("--bone-length", metavar="auto|off", help="Keep the picture's limbs, or take over the driver's build."),
+]
+Skeleton = Annotated[
+    Path | None,
+    typer.Option("--skeleton", metavar="FILE.json", help="Joints of the picture, of `extract --format json` or your own."),
+]
 Smoothing = Annotated[str | None, typer.Option("--smoothing", metavar="N|off", help="Odd number of frames to smooth over.")]
 Start = Annotated[str | None, typer.Option("--start", metavar="TIME", help="Begin here: seconds, or minutes:seconds.")]
 Duration = Annotated[str | None, typer.Option("--duration", metavar="TIME", help="How long; to the end if not given.")]

@@ -80,6 +80,8 @@ def render(
     anchor: o.Anchor = None,
     expression_scale: o.ExpressionScale = None,
     smoothing: o.Smoothing = None,
+    bone_length: o.BoneLength = None,
+    skeleton: o.Skeleton = None,
     renderer: o.Renderer = None,
     weights: o.Weights = None,
     sampling: Sampling = NOT_GIVEN,
@@ -117,6 +119,7 @@ def render(
         "anchor": anchor, "expression_scale": expression_scale, "smoothing": smoothing, "renderer": renderer, "size": size,
         "weights": weights, "fps": fps, "background": background, "mouth": mouth, "relight": relight, "crf": crf,
         "side_by_side": side_by_side, "seed": seed, "overwrite": overwrite, "credentials": credentials, "key": key, **sampling,
+        "bone_length": bone_length, "skeleton": skeleton,
     }  # fmt: skip
     if qc not in GATES:
         raise UsageError(f"--qc {qc} is unknown", nearest.hint(qc, GATES))

@@ -97,6 +97,7 @@ class Job:
         duration: of the driving window, seconds; None is to the end.
         subject: which person of the driver to follow, from the left, counted from 1; None picks the largest and steadiest.
         side_by_side: also show reference and driver.
+        skeleton: JSON file with the joints of the first reference, in place of what is detected (see `skeleton_file`).
         credentials, key: certificate chain and private key (PEM) to sign the output with (C2PA); both or none.
     """
 
@@ -113,6 +114,7 @@ class Job:
     subject: int | None = None
     side_by_side: bool = False
     overwrite: bool = False
+    skeleton: Path | None = None
     credentials: Path | None = None
     key: Path | None = None
 

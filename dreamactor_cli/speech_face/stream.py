@@ -57,6 +57,7 @@ class SpeakingStream:
         self.num_frames = len(tracks)
         self.fps, self.width, self.height = moved.fps, moved.width, moved.height
         self._moved, self._tracks = moved, tracks
+        self.notices: tuple[str, ...] = getattr(moved, "notices", ())
         self._face = (reference.face.identity + reference.face.expression[0]).astype(np.float64)
         self._mouth = Mouth(self._face)
         self._still = 1 - expression_weights(("mouth",))[:, None]
