@@ -55,5 +55,5 @@ def test_other_errors_pass() -> None:
 
 
 def test_a_cpu_says_it_in_its_own_words() -> None:
-    assert is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 byte"))
+    assert is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to get 1 byte"))
     assert not is_out_of_memory(ValueError("can't allocate memory"))

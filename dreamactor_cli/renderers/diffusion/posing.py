@@ -57,7 +57,7 @@ def pick_views(turned: Controls, reference: Reference) -> list[int]:
         return []
     yaw = head_space.euler_degrees(turned.head.rotation)[:, 0]
     own = float(head_space.euler_degrees(reference.controls.head.rotation[0])[0])
-    middle = int(np.abs(yaw - np.median(yaw)).argmin())
+    middle = int(np.abs(yaw - (yaw.max() + yaw.min()) / 2).argmin())
     views = list(dict.fromkeys([int(yaw.argmax()), int(yaw.argmin()), middle]))
     views.remove(min(views, key=lambda frame: abs(yaw[frame] - own)))
     return views

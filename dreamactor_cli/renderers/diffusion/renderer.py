@@ -82,10 +82,11 @@ class DiffusionRenderer:
                 f"the model draws {stage.width}x{stage.height} px; enlarged to {stage.view.width}x{stage.view.height}, "
                 "which adds no detail"
             )
+        sampling = _sampling(settings, loaded)
         ladder = Ladder(
-            settings.warn, frames=settings.preset.segment_frames, can_offload=settings.device != "cpu", taken=settings.memory
+            settings.warn, frames=sampling.segment_frames, can_offload=settings.device != "cpu", taken=settings.memory
         )
-        for frames in self._draw(loaded, stage, reference, controls, settings, ladder):
+        for frames in self._draw(loaded, stage, reference, controls, settings, sampling, ladder):
             yield stage.put_back(frames, reference.images[0])
 
     def close(self) -> None:
@@ -112,10 +113,9 @@ class DiffusionRenderer:
 
     def _draw(
         self, loaded: Loaded, stage: Stage, reference: Reference, controls: ControlStream, settings: RenderSettings,
-        ladder: Ladder,
+        sampling: Sampling, ladder: Ladder,
     ) -> Iterator[U8]:  # fmt: skip
         """Frames (t, height, width, 3) of the stage."""
-        sampling = _sampling(settings, loaded)
         known = _references(stage, reference, loaded)
         listens = "speech" in loaded.index.inputs
 

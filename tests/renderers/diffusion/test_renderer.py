@@ -1,0 +1,167 @@
+"""The renderer behind its seam, with random weights."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from dreamactor_cli.contracts import Controls, Preset, Reference, RenderSettings
+from dreamactor_cli.errors import MissingRequirement, UsageError
+from dreamactor_cli.models import weights_folder
+from dreamactor_cli.models.pipeline import DreamActorPipeline
+from dreamactor_cli.renderers.diffusion.renderer import DiffusionRenderer
+from dreamactor_cli.renderers.needs import Demanding
+from dreamactor_cli.retarget.transfer import RetargetedStream
+
+U8 = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def renderer() -> Iterator[DiffusionRenderer]:
+    made = DiffusionRenderer()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def preset(debug_weights: Path) -> Preset:
+    return Preset(renderer="diffusion", weights=str(debug_weights), steps=1, guidance_reference=1.0, guidance_motion=1.0)
+
+
+@pytest.fixture(scope="module")
+def controls(reference: Reference, perform: Callable[..., Controls]) -> RetargetedStream:
+    driver = perform(0.44, jawOpen=[0, 1, 0])
+    return RetargetedStream(reference.controls, driver, Preset(smoothing=0), Fraction(25))
+
+
+def settings(preset: Preset, told: list[str] | None = None, **others: object) -> RenderSettings:
+    warn = (told if told is not None else []).append
+    return RenderSettings(width=512, height=512, preset=preset, warn=warn, **others)  # type: ignore[arg-type]
+
+
+def test_frames_of_the_size_that_was_asked_for(
+    renderer: DiffusionRenderer, reference: Reference, controls: RetargetedStream, preset: Preset
+) -> None:
+    told: list[str] = []
+    frames = np.concatenate(list(renderer.render(reference, controls, settings(preset, told))))
+    assert frames.shape == (11, 512, 512, 3)
+    assert ["64x64" in text for text in told] == [True]
+    again = np.concatenate(list(renderer.render(reference, controls, settings(preset))))
+    assert np.array_equal(frames, again)
+    other = np.concatenate(list(renderer.render(reference, controls, settings(preset, seed=1))))
+    assert not np.array_equal(frames, other)
+    assert np.array_equal(frames[:, -20:, :20], np.repeat(reference.images[:1, -20:, :20], 11, 0))
+
+
+def test_weights_stay_loaded_between_jobs_and_others_take_their_place(
+    renderer: DiffusionRenderer, reference: Reference, preset: Preset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[object] = []
+    load = weights_folder.load
+    monkeypatch.setattr(weights_folder, "load", lambda folder, **named: loads.append(folder) or load(folder, **named))
+    own = DiffusionRenderer()
+    own.prepare(reference, settings(preset))
+    own.prepare(reference, settings(replace(preset, steps=7)))
+    assert len(loads) == 1
+    own.prepare(reference, settings(replace(preset, precision="bfloat16")))
+    assert len(loads) == 2
+    own.close()
+    own.prepare(reference, settings(replace(preset, precision="bfloat16")))
+    assert len(loads) == 3
+
+
+def test_views_of_its_own_making_are_used(
+    renderer: DiffusionRenderer, reference: Reference, controls: RetargetedStream, preset: Preset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[tuple[int, int]] = []
+    render = DreamActorPipeline.render
+
+    def watched(self: DreamActorPipeline, references: object, conditions: object, num_frames: int, *rest: object) -> Iterator[U8]:
+        passes.append((len(references.images), num_frames))  # type: ignore[attr-defined]
+        assert references.poses.shape == references.images.shape  # type: ignore[attr-defined]
+        return render(self, references, conditions, num_frames, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(DreamActorPipeline, "render", watched)
+    job = settings(replace(preset, reference_views="auto"))
+    assert sum(len(frames) for frames in renderer.render(reference, controls, job)) == 11
+    assert passes == [(1, 25), (3, 11)]
+
+
+def test_segments_are_no_longer_than_what_was_learned(
+    renderer: DiffusionRenderer, reference: Reference, controls: RetargetedStream, preset: Preset
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    class Watched:
+        num_frames, fps, width, height = controls.num_frames, controls.fps, controls.width, controls.height
+
+        def window(self, start: int, stop: int) -> Controls:
+            asked.append((start, stop))
+            return controls.window(start, stop)
+
+    list(renderer.render(reference, Watched(), settings(preset)))
+    assert asked == [(0, 9), (8, 11)]
+
+
+def test_what_ran_out_of_memory_before_begins_with_less(
+    renderer: DiffusionRenderer, reference: Reference, controls: RetargetedStream, preset: Preset
+) -> None:
+    told: list[str] = []
+    list(renderer.render(reference, controls, settings(preset, told, memory=1)))
+    assert ["tiles" in text for text in told] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"weights": "/nowhere"}, MissingRequirement, "dreamactor train diffusion"),
+        ({"background": "transparent"}, UsageError, "--renderer geometry"),
+        ({"background": "#00ff00"}, UsageError, "--background #00ff00"),
+        ({"step_cache": "mag"}, UsageError, "first-block"),
+        ({"quantize": "int8"}, MissingRequirement, "pip install torchao"),
+    ],
+)
+def test_what_cannot_be_rendered_is_refused_before_the_work(
+    preset: Preset, change: dict[str, str], error: type[Exception], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, "torchao")
+    with pytest.raises(error) as raised:
+        DiffusionRenderer().check(replace(preset, **change))
+    assert says in str(raised.value)
+
+
+def without(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    found = importlib.util.find_spec
+
+    def find_spec(name: str, within: str | None = None) -> ModuleSpec | None:
+        return None if name == package else found(name, within)
+
+    monkeypatch.setattr("dreamactor_cli.renderers.diffusion.renderer.find_spec", find_spec)
+
+
+def test_a_package_that_is_not_there(preset: Preset, monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "diffusers")
+    with pytest.raises(MissingRequirement, match="needs diffusers"):
+        DiffusionRenderer().check(preset)
+
+
+def test_weights_are_known_by_their_hash(preset: Preset, debug_weights: Path, tmp_path: Path) -> None:
+    renderer = DiffusionRenderer()
+    assert isinstance(renderer, Demanding)
+    renderer.check(preset)
+    sha256 = renderer.weights_sha256(preset)
+    index = json.loads((debug_weights / "model_index.json").read_text())
+    index["files"]["vae/config.json"][1] = "0" * 64
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    assert len(sha256) == 64
+    assert renderer.weights_sha256(replace(preset, weights=str(tmp_path))) != sha256
+    assert not renderer.needs_gpu(preset)
