@@ -35,8 +35,6 @@ def animate(
     smoothing: o.Smoothing = None,
     bone_length: o.BoneLength = None,
     skeleton: o.Skeleton = None,
-    renderer: o.Renderer = None,
-    weights: o.Weights = None,
     sampling: Sampling = NOT_GIVEN,
     size: o.Size = None,
     fps: o.Fps = None,
@@ -57,8 +55,7 @@ def animate(
     from dreamactor_cli.presets import load_preset, merge
 
     overrides = {
-        **sampling, "bone_length": bone_length,
-        "renderer": renderer, "weights": weights, "size": size, "fps": fps, "region": region, "motion": motion, "anchor": anchor,
+        **sampling, "bone_length": bone_length, "size": size, "fps": fps, "region": region, "motion": motion, "anchor": anchor,
         "expression_scale": expression_scale, "smoothing": smoothing, "background": background, "mouth": mouth,
         "relight": relight, "crf": crf,
     }  # fmt: skip

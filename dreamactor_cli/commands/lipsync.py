@@ -38,8 +38,6 @@ def lipsync(
     smoothing: o.Smoothing = None,
     bone_length: o.BoneLength = None,
     skeleton: o.Skeleton = None,
-    renderer: o.Renderer = None,
-    weights: o.Weights = None,
     sampling: Sampling = NOT_GIVEN,
     size: o.Size = None,
     fps: o.Fps = None,
@@ -59,8 +57,7 @@ def lipsync(
     from dreamactor_cli.presets import load_preset, merge
 
     overrides = {
-        **sampling, "bone_length": bone_length,
-        "renderer": renderer, "weights": weights, "size": size, "fps": fps, "region": region, "motion": motion, "anchor": anchor,
+        **sampling, "bone_length": bone_length, "size": size, "fps": fps, "region": region, "motion": motion, "anchor": anchor,
         "expression_scale": expression_scale, "smoothing": smoothing, "background": background, "relight": relight, "crf": crf,
         "head_motion": head_motion, "mouth_gain": mouth_gain, "lead_ms": lead_ms, "motion_ends": motion_ends,
         "sound_ends": sound_ends, "speech_encoder": speech_encoder, "captions": captions,

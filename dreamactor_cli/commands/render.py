@@ -82,8 +82,6 @@ def render(
     smoothing: o.Smoothing = None,
     bone_length: o.BoneLength = None,
     skeleton: o.Skeleton = None,
-    renderer: o.Renderer = None,
-    weights: o.Weights = None,
     sampling: Sampling = NOT_GIVEN,
     size: o.Size = None,
     fps: o.Fps = None,
@@ -116,10 +114,9 @@ def render(
     console: Console = context.obj
     overrides = {
         "preset": preset, "start": start, "duration": duration, "subject": subject, "region": region, "motion": motion,
-        "anchor": anchor, "expression_scale": expression_scale, "smoothing": smoothing, "renderer": renderer, "size": size,
-        "weights": weights, "fps": fps, "background": background, "mouth": mouth, "relight": relight, "crf": crf,
-        "side_by_side": side_by_side, "seed": seed, "overwrite": overwrite, "credentials": credentials, "key": key, **sampling,
-        "bone_length": bone_length, "skeleton": skeleton,
+        "anchor": anchor, "expression_scale": expression_scale, "smoothing": smoothing, "size": size, "fps": fps, "crf": crf,
+        "background": background, "mouth": mouth, "relight": relight, "side_by_side": side_by_side, "seed": seed, "key": key,
+        "overwrite": overwrite, "credentials": credentials, "bone_length": bone_length, "skeleton": skeleton, **sampling,
     }  # fmt: skip
     if qc not in GATES:
         raise UsageError(f"--qc {qc} is unknown", nearest.hint(qc, GATES))

@@ -1,4 +1,4 @@
-"""The options of renderers that draw with a network, which several commands take alike."""
+"""Which renderer, and the options of those that draw with a network: what several commands take alike."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
+from dreamactor_cli.commands import options as o
+
 Sampling = Mapping[str, object]  # values of these options by the preset's fields; None was not given
 NOT_GIVEN: Sampling = MappingProxyType({})
 
 _OPTIONS: dict[str, Any] = {
+    "renderer": o.Renderer,
+    "weights": o.Weights,
     "steps": Annotated[int | None, typer.Option("--steps", metavar="N", help="Of the diffusion renderers: steps from noise.")],
     "guidance_reference": Annotated[
         float | None,
