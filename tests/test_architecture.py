@@ -28,7 +28,9 @@ HEAVY = {
 # Who may import which packages of ours. A file belongs to the first layer whose name its module starts with.
 BASE = ("contracts", "arkit", "errors", "head_space", "person_space", "body_space", "rotations", "resources", "nearest", "atomic", "quiet")
 # What the pipeline is made of.
-PIPELINE = ("driving", "speaking", "dubbing", "captions", "reference", "compose", "sidecar", "provenance", "kept", "readying")
+PIPELINE = (
+    "scene", "driving", "speaking", "dubbing", "captions", "reference", "compose", "sidecar", "provenance", "kept", "readying",
+)  # fmt: skip
 LAYERS: dict[str, tuple[str, ...]] = {
     "app": ("commands", "console", "endings", *BASE),
     "__main__": ("app",),
@@ -71,6 +73,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "reference": ("controls", "controls_file", "skeleton_file", "media", "cache", "retarget", *BASE),
     "skeleton_file": ("retarget", *BASE),
     "compose": ("driving", "media", *BASE),
+    "scene": ("compose", "driving", "controls_file", "retarget", "media", *BASE),
     "sidecar": ("driving", "credentials", "media", *BASE),
     "kept": ("reference", "renderers", "cache", *BASE),
     "provenance": ("sidecar", "credentials", "media", *BASE),
@@ -98,7 +101,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "model_store": ("model_store", *BASE),
     "retarget": ("retarget", "controls.blendshapes", *BASE),
     "models": ("models", *BASE),
-    "training": ("training", "models", "media", *BASE),
+    "training": ("training", "models", "media", "controls", *BASE),
     "controls.extract": ("controls", "controls_file", "cache", "media", *BASE),
     "controls.measurer": ("controls", "media", *BASE),
     "controls.speech": ("controls", "controls_file", "cache", "media", "models", *BASE),
