@@ -51,14 +51,17 @@ def _units(targets: Mapping[str, F32], x: F32) -> dict[str, F32]:
 
 
 def _fit(units: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Amounts 0..`_MOST` of units (K, N) that come nearest to a displacement (N,), few rather than many: by coordinate descent."""
-    gram, right = units @ units.T, units @ wanted
-    cost = _COST * np.abs(right).max()
-    amounts = np.zeros(len(units))
+    """Amounts 0..`_MOST` of units (K, N) that come nearest to displacements (S, N), few rather than many, (S, K).
+
+    Coordinate descent on the squared distance with a cost on the sum of amounts.
+    """
+    gram, right = units @ units.T, wanted @ units.T
+    cost = _COST * np.abs(right).max(1)
+    amounts = np.zeros_like(right)
     for _ in range(200):
         for k in range(len(units)):
-            free = right[k] - cost - gram[k] @ amounts + gram[k, k] * amounts[k]
-            amounts[k] = np.clip(free / (gram[k, k] + 1e-12), 0, _MOST)
+            free = right[:, k] - cost - amounts @ gram[:, k] + gram[k, k] * amounts[:, k]
+            amounts[:, k] = np.clip(free / (gram[k, k] + 1e-12), 0, _MOST)
     return amounts
 
 
@@ -85,6 +88,8 @@ def arkit_shapes(targets: Mapping[str, F32], vertices: F32, triangles: NDArray[n
     trust = np.ones((head_space.NUM_MESH, 3)) * _TRUST
     trust[list(_LID_LANDMARKS)] = 0
     seen = np.stack([(at_landmarks(units[n]) * trust).ravel() for n in names])
+    wanted = (basis()[:, : head_space.NUM_MESH] * scale * [1, -1, -1] * trust).reshape(len(BLENDSHAPES), -1)
+    fitted = _fit(seen, wanted)
     shapes = np.zeros((len(BLENDSHAPES), *vertices.shape), np.float32)
     for k, name in enumerate(BLENDSHAPES):
         side = "left" if name.endswith("Left") else "right"
@@ -93,8 +98,8 @@ def arkit_shapes(targets: Mapping[str, F32], vertices: F32, triangles: NDArray[n
             for target, amount in _LIDS[stem].items():
                 shapes[k] += np.float32(amount) * targets[target.format(side)]
         elif stem not in _NOT_MADE:
-            wanted = basis()[k, : head_space.NUM_MESH] * scale * [1, -1, -1] * trust
-            for n, amount in zip(names, _fit(seen, wanted.ravel()), strict=True):
+            plain = 1.0 if name == "jawOpen" else _PLAIN
+            for n, amount in zip(names, fitted[k] * plain, strict=True):
                 if amount > 0:
-                    shapes[k] += np.float32(amount * (1 if name == "jawOpen" else _PLAIN)) * units[n]
+                    shapes[k] += np.float32(amount) * units[n]
     return shapes
