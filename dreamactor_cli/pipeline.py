@@ -34,6 +34,7 @@ from dreamactor_cli.renderers.needs import check_needs, weights_sha256
 from dreamactor_cli.retarget.figure import moves_figure, shows_hands
 from dreamactor_cli.retarget.regions import moves_hands
 from dreamactor_cli.retarget.transfer import RetargetedStream
+from dreamactor_cli.scene import DrivingScene
 from dreamactor_cli.speaking import Speaker, load_speaker
 from dreamactor_cli.speech_face.stream import SpeakingStream
 
@@ -128,9 +129,23 @@ def check_output(job: Job) -> None:
 
 
 def needed_signals(job: Job, spec: RendererSpec) -> tuple[str, ...]:
-    """Signals of the driver that this job needs; those that carry the driver's pixels only where they are asked for."""
+    """Signals of the driver that this job needs; those that carry the driver's pixels only where they are asked for.
+
+    Raises:
+        UsageError: the renderer cannot put the person into the picture of this driver.
+    """
     wants_pixels = job.preset.mouth == "driver" or job.preset.relight
-    return (*spec.needs, "appearance") if wants_pixels else spec.needs
+    scene = spec.scene_needs if _is_in_scene(job, spec) else ()
+    return tuple(dict.fromkeys((*spec.needs, *scene, *(("appearance",) if wants_pixels else ()))))
+
+
+def _is_in_scene(job: Job, spec: RendererSpec) -> bool:
+    """Whether the renderer itself puts the person into the driver's picture."""
+    if job.preset.background != "driving" or not spec.scene_needs:
+        return False
+    if job.kind != "animate":
+        raise UsageError(f"--background driving with the renderer {spec.name} is for `animate`", "choose another background")
+    return True
 
 
 def body_signals(job: Job, spec: RendererSpec, reference: Controls) -> tuple[str, ...]:
@@ -138,7 +153,8 @@ def body_signals(job: Job, spec: RendererSpec, reference: Controls) -> tuple[str
     if not moves_figure(reference, job.preset.region):
         return ()
     fingers = moves_hands(job.preset.region) and shows_hands(reference)
-    return tuple(name for name in spec.body_needs if name != "hands" or fingers)
+    known = needed_signals(job, spec)
+    return tuple(name for name in spec.body_needs if name not in known and (name != "hands" or fingers))
 
 
 def _inputs(
@@ -190,8 +206,12 @@ def _render(
     """Draw and encode all frames; how many there were, and what the encoder has to say."""
     controls = _controls(job, reference, driver)
     tell, told = _ever_further(tell), dict[str, None]()
+    settings = _settings(job, reference, means)
+    if _is_in_scene(job, renderer.spec):
+        scene = DrivingScene(driver, controls.fps, settings.width, settings.height)
+        settings = replace(settings, scene=scene, alpha=False)
     settings = replace(
-        _settings(job, reference, means), warn=lambda text: told.update({text: None}),
+        settings, warn=lambda text: told.update({text: None}),
         on_progress=lambda done, total: tell("render", done, total),
     )  # fmt: skip
     frames = _frames(job, renderer, reference, controls, driver, settings)
@@ -269,7 +289,8 @@ def _frames(
     job: Job, renderer: Renderer, reference: Reference, controls: ControlStream, driver: Driver, settings: RenderSettings
 ) -> Generator[U8, None, None]:
     """Finished frames, (H, W, 3) or (H, W, 4), one by one."""
-    under = compose.backgrounds(job.preset.background, driver, controls.fps, settings.width, settings.height)
+    background = job.preset.background if settings.scene is None else "keep"
+    under = compose.backgrounds(background, driver, controls.fps, settings.width, settings.height)
     left = compose.driving_frames(driver, controls.fps) if job.side_by_side and driver.video is not None else None
     for block in renderer.render(reference, controls, settings):
         for drawn in block:

@@ -18,6 +18,8 @@ from dreamactor_cli.contracts.job import Status as Status
 from dreamactor_cli.contracts.rendering import Renderer as Renderer
 from dreamactor_cli.contracts.rendering import RendererSpec as RendererSpec
 from dreamactor_cli.contracts.rendering import RenderSettings as RenderSettings
+from dreamactor_cli.contracts.rendering import Scene as Scene
+from dreamactor_cli.contracts.rendering import ScenePart as ScenePart
 from dreamactor_cli.contracts.signals import F32 as F32
 from dreamactor_cli.contracts.signals import SPEECH_CHANNELS as SPEECH_CHANNELS
 from dreamactor_cli.contracts.signals import U8 as U8

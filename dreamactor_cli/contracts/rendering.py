@@ -7,7 +7,29 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dreamactor_cli.contracts.job import Preset
-from dreamactor_cli.contracts.signals import U8, ControlStream, Reference
+from dreamactor_cli.contracts.signals import U8, Controls, ControlStream, Reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenePart:
+    """Frames of the driver's own picture, at the size of the output.
+
+    Attributes:
+        frames: (T, H, W, 3).
+        person: (T, H, W), 0..255, how much of a pixel is the driver.
+        controls: of the driver, where it stands in these frames.
+    """
+
+    frames: U8
+    person: U8
+    controls: Controls
+
+
+class Scene(Protocol):
+    """The driver's own picture, for a renderer that puts the reference into the driver's place."""
+
+    def window(self, start: int, stop: int) -> ScenePart:
+        """Output frames start..stop-1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +44,8 @@ class RenderSettings:
         memory: how often memory ran out on this job before; each time, take half as much where that changes no pixel.
         warn: is told, in a sentence, what the user should know of a result that is there all the same.
         on_progress: is told how many frames of how many are as good as drawn, by a renderer that draws many at once.
+        scene: with ``--background driving``, of a renderer whose spec names `RendererSpec.scene_needs`; it then draws the whole
+            frame. None otherwise.
     """
 
     width: int
@@ -34,6 +58,7 @@ class RenderSettings:
     memory: int = 0
     warn: Callable[[str], None] = lambda text: None
     on_progress: Callable[[int, int], None] | None = None
+    scene: Scene | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +71,8 @@ class RendererSpec:
         size_multiple: width and height must be multiples of it.
         body_needs: signals of the driver that are extracted too where the reference shows a body that is to move (see
             `body_space`); a renderer that names any also takes a reference without a face.
+        scene_needs: signals of the driver for ``--background driving``, of a renderer that puts the person into the driver's
+            picture itself.
     """
 
     name: str
@@ -54,6 +81,7 @@ class RendererSpec:
     reference_needs: tuple[str, ...]
     size_multiple: int = 1
     body_needs: tuple[str, ...] = ()
+    scene_needs: tuple[str, ...] = ()
 
 
 class Renderer(Protocol):

@@ -1,10 +1,10 @@
 """The renderer ``wan-animate``: the public Wan2.2-Animate-14B through diffusers' `WanAnimatePipeline`.
 
-The model animates the reference in its own surroundings. It is driven by pictures that are drawn from controls, by none of the
-driver's pixels: a skeleton (`pose_picture`) and the reference's own moving face (`face_video`). Segments follow each other
-through one or five frames (`segments`), and are yielded as they are done. It was trained at 30 frames a second and an area of
-1280x720; other rates pass through frame by frame, larger frames are made at that area and enlarged.
-On one machine the same job gives the same bytes.
+The model animates the reference in its own surroundings, or, with ``--background driving``, puts it into the driver's place in
+the driver's picture. How to move it is told by pictures that are drawn from controls, by none of the driver's pixels: a skeleton
+(`pose_picture`) and the reference's own moving face (`face_video`). Segments follow each other through one or five frames
+(`segments`), and are yielded as they are done. The model was trained at 30 frames a second and an area of 1280x720; other rates
+pass through frame by frame, larger frames are made at that area and enlarged. On one machine the same job gives the same bytes.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 AREA = 1280 * 720  # px, that the model was trained on
 MULTIPLE = 16  # of sides, px
+MARGIN = 0.025  # around the driver's mask, of the shorter side, as in the model's own preprocessing
 
 
 class WanAnimateRenderer:
@@ -39,7 +40,7 @@ class WanAnimateRenderer:
 
     spec = RendererSpec(
         name="wan-animate", version="1", needs=("face", "head"), reference_needs=("face", "head", "matte"),
-        size_multiple=1, body_needs=("body", "hands"),
+        body_needs=("body", "hands"), scene_needs=("body", "hands", "matte"),
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -48,10 +49,10 @@ class WanAnimateRenderer:
 
     def check(self, preset: Preset) -> None:
         """See `renderers.needs.Demanding`."""
-        if preset.background != "keep":
+        if preset.background not in ("keep", "driving"):
             raise UsageError(
-                f"--background {preset.background} is not what wan-animate can do: it draws the reference's surroundings anew",
-                "put the person before another background in the picture, or use --renderer geometry",
+                f"--background {preset.background} is not what wan-animate can do: it draws the surroundings anew",
+                "put the person before another background in the picture, or use keep, driving, or --renderer geometry",
             )
         weights.check_packages()
         weights.check_folder(self._folder(preset))
@@ -88,8 +89,13 @@ class WanAnimateRenderer:
 
         def draw(start: int, stop: int) -> Pictures:
             window = controls.window(start, stop)
-            poses = draw_poses(window, reference.controls, width, height)
-            return Pictures(poses=poses, faces=faces.draw(reference, window, settings))
+            face = faces.draw(reference, window, settings)
+            if settings.scene is None:
+                return Pictures(poses=draw_poses(window, reference.controls, width, height), faces=face)
+            part = settings.scene.window(start, stop)
+            place = widened(_resized(part.person, width, height))
+            around = _resized(part.frames, width, height) * (place == 0)[..., None]
+            return Pictures(poses=draw_poses(part.controls, part.controls, width, height), faces=face, around=around, place=place)
 
         overlap = preset.conditioning_frames
         sampling = Sampling(
@@ -143,8 +149,15 @@ def working_size(width: int, height: int) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
+def widened(person: U8) -> U8:
+    """Where a person of other build may stand, (T, H, W), 0 or 255: the driver's mask, and some way around it."""
+    side = 2 * max(round(MARGIN * min(person.shape[1:])), 1) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.stack([np.asarray(cv2.dilate((mask > 127).astype(np.uint8) * 255, kernel), np.uint8) for mask in person])
+
+
 def _resized(frames: U8, width: int, height: int) -> U8:
-    """Frames (T, H, W, 3) at another size."""
+    """Frames (T, H, W, 3), or masks (T, H, W), at another size."""
     high, wide = frames.shape[1:3]
     if (wide, high) == (width, height):
         return frames

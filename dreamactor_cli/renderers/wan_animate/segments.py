@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,10 +30,20 @@ class Pictures:
     Attributes:
         poses: (T, H, W, 3), see `pose_picture`.
         faces: (T, S, S, 3), see `face_video`.
+        around: (T, H, W, 3), the scene that the person is put into, black where the person may be; None draws the reference's.
+        place: (T, H, W), 255 where the person may be, 0 where the scene stays; with ``around``.
     """
 
     poses: U8
     faces: U8
+    around: U8 | None = None
+    place: U8 | None = None
+
+    def pick(self, index: NDArray[np.int64]) -> Pictures:
+        """Frames in any order."""
+        around = None if self.around is None else self.around[index]
+        place = None if self.place is None else self.place[index]
+        return Pictures(poses=self.poses[index], faces=self.faces[index], around=around, place=place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +129,7 @@ class Segments:
             def on_step(step: int, done: int = done, share: int = share) -> None:
                 on_progress(done + share * step // (sampling.steps + 1), total)  # decoding counts as one more step
 
-            decoded = self._sample(drawn.poses[index - low], drawn.faces[index - low], reference, image_embeds, before, on_step)
+            decoded = self._sample(drawn.pick(index - low), reference, image_embeds, before, on_step)
             fresh = decoded if before is None else decoded[:, :, sampling.overlap :]
             before = decoded[:, :, -sampling.overlap :].clone()
             yield _pixels(fresh[:, :, : total - done])
@@ -132,25 +142,25 @@ class Segments:
         return pipeline.prepare_reference_image_latents(image, 1, device=device), embeds.to(pipeline.transformer.dtype)
 
     def _sample(
-        self, poses: U8, faces: U8, reference: torch.Tensor, image_embeds: torch.Tensor, before: torch.Tensor | None,
+        self, pictures: Pictures, reference: torch.Tensor, image_embeds: torch.Tensor, before: torch.Tensor | None,
         on_step: Callable[[int], None],
     ) -> torch.Tensor:  # fmt: skip
         """Frames of one segment, (1, 3, T, H, W), -1..1."""
         pipeline, sampling = self._pipeline, self._sampling
         device, dtype = pipeline._execution_device, pipeline.transformer.dtype
-        height, width = poses.shape[1:3]
+        height, width = pictures.poses.shape[1:3]
         size = {"height": height, "width": width}
         latents = pipeline.prepare_latents(
             1, pipeline.vae.config.z_dim, **size, num_frames=sampling.frames, dtype=torch.float32, device=device,
             generator=self._generator,
         )  # fmt: skip
-        pose_latents = pipeline.prepare_pose_latents(_signed(poses, device), 1, device=device).to(dtype)
+        pose_latents = pipeline.prepare_pose_latents(_signed(pictures.poses, device), 1, device=device).to(dtype)
         opening = pipeline.prepare_prev_segment_cond_latents(
             before, segment_frame_length=sampling.frames, start_frame=int(before is not None), **size,
-            prev_segment_cond_frames=sampling.overlap, task="animate", device=device,
+            prev_segment_cond_frames=sampling.overlap, device=device, **_scene(pictures, device),
         )  # fmt: skip
         given = torch.cat([reference, opening], 2)
-        face = _signed(faces, device).to(dtype)
+        face = _signed(pictures.faces, device).to(dtype)
         pipeline.scheduler.set_timesteps(sampling.steps, device=device)
         for step, time in enumerate(pipeline.scheduler.timesteps):
             noisy = torch.cat([latents, given], 1).to(dtype)
@@ -185,6 +195,14 @@ class Segments:
         reciprocal = 1.0 / torch.tensor(vae.config.latents_std).view(shape).to(latents.device, latents.dtype)
         decoded: torch.Tensor = vae.decode(latents / reciprocal + mean, return_dict=False)[0]
         return decoded
+
+
+def _scene(pictures: Pictures, device: torch.device) -> dict[str, Any]:
+    """What tells the pipeline's opening latents of the scene, if there is one."""
+    if pictures.around is None or pictures.place is None:
+        return {"task": "animate"}
+    place = torch.from_numpy(np.ascontiguousarray(pictures.place)).to(device, torch.float32) / 255
+    return {"task": "replace", "background_video": _signed(pictures.around, device), "mask_video": place[None, None]}
 
 
 def _signed(frames: U8, device: torch.device) -> torch.Tensor:
