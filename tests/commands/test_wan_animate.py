@@ -58,6 +58,19 @@ def test_a_video_drives_the_picture_and_its_sound_is_put_back(
     assert again.read_bytes() == out.read_bytes()
 
 
+def test_a_picture_is_put_into_the_drivers_place(
+    cli: Cli, portrait: Path, face_clip: FaceClip, quick: Path, tiny_wan: Path, shared_cache: Cache, tmp_path: Path
+) -> None:
+    common = ("--preset", quick, "--weights", tiny_wan, "--background", "driving", "--cache-dir", shared_cache.root)
+    out = tmp_path / "out.mp4"
+    ended = cli("animate", "-s", portrait, "-d", face_clip.path, "--duration", "0.6", *common, "-o", out)
+    assert ended.code == 0, ended.err
+    assert probe(out).num_frames == 15
+    lacks = cli("animate", "-s", portrait, "-d", "motion:nod", *common, "-o", tmp_path / "none.mp4")
+    assert lacks.code == 2
+    assert "needs a driving video" in lacks.last_line
+
+
 def test_without_weights_nothing_is_begun_and_the_command_that_gets_them_is_said(
     cli: Cli, portrait: Path, face_clip: FaceClip, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from dreamactor_cli.errors import MissingRequirement, UsageError
 from dreamactor_cli.reference import _stack
 from dreamactor_cli.renderers.needs import Demanding, check_gpu, check_needs, choose_device
 from dreamactor_cli.renderers.wan_animate import weights
-from dreamactor_cli.renderers.wan_animate.renderer import AREA, WanAnimateRenderer, working_size
+from dreamactor_cli.renderers.wan_animate.renderer import AREA, MARGIN, WanAnimateRenderer, widened, working_size
 from dreamactor_cli.retarget.framing import frame_reference
 from dreamactor_cli.retarget.transfer import RetargetedStream
 
@@ -102,7 +102,7 @@ def test_it_says_what_it_lacks(preset: Preset) -> None:
         check_needs(replace(preset, weights=""))
     with pytest.raises(MissingRequirement, match="no weights 'nowhere'"):
         check_needs(replace(preset, weights="nowhere"))
-    for background in ("driving", "transparent", "#00ff00"):
+    for background in ("transparent", "#00ff00"):
         with pytest.raises(UsageError, match="--background"):
             check_needs(replace(preset, background=background))
 
@@ -123,6 +123,16 @@ def test_heavy_weights_want_a_gpu_unless_somebody_takes_the_hours(preset: Preset
     assert choose_device(preset, "cpu") == "cpu"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device(preset, "auto") == choose_device(preset, "cuda") == "cuda"
+
+
+def test_a_person_of_other_build_has_room_around_the_drivers_mask() -> None:
+    person = np.zeros((2, 200, 300), np.uint8)
+    person[:, 80:120, 100:200] = 255
+    wide = widened(person)
+    margin = round(MARGIN * 200)
+    assert set(np.unique(wide)) == {0, 255}
+    assert wide[0, 100, 100 - margin] == wide[1, 80 - margin, 150] == 255
+    assert not wide[0, 100, 98 - margin]
 
 
 def test_other_renderers_stay_on_the_cpu() -> None:

@@ -32,7 +32,7 @@ def _sampled(loaded: Loaded, pictures: Pictures, sampling: Sampling, total: int 
 
     def draw(start: int, stop: int) -> Pictures:
         assert 0 <= start < stop <= len(pictures.poses)
-        return Pictures(poses=pictures.poses[start:stop], faces=pictures.faces[start:stop])
+        return pictures.pick(np.arange(start, stop))
 
     return list(Segments(*loaded, image, sampling).run(total or len(pictures.poses), draw))
 
@@ -54,6 +54,28 @@ def test_the_frames_are_those_of_the_pipeline(loaded: Loaded, noise: Noise, fram
     assert ours.shape == (frames, 32, 32, 3)
     assert ours.std() > 5
     np.testing.assert_array_equal(ours, np.rint(theirs * 255).astype(np.uint8))
+
+
+def test_a_person_is_put_into_a_scene_as_the_pipeline_does_it(loaded: Loaded, noise: Noise) -> None:
+    pipeline, prompt = loaded
+    frames, pictures = 16, noise(16)
+    around = 255 - pictures.poses
+    place = np.zeros((frames, 32, 32), np.uint8)
+    place[:, 8:24, 8:24] = 255
+    in_scene = replace(pictures, around=around, place=place)
+    pipeline.set_progress_bar_config(disable=True)
+    theirs = pipeline(
+        image=PIL.Image.fromarray(np.full((32, 32, 3), 90, np.uint8)),
+        pose_video=[PIL.Image.fromarray(pose) for pose in pictures.poses],
+        face_video=[PIL.Image.fromarray(face) for face in pictures.faces],
+        background_video=[PIL.Image.fromarray(frame) for frame in around],
+        mask_video=[PIL.Image.fromarray(mask) for mask in place], mode="replace", prompt_embeds=prompt.positive, height=32,
+        width=32, segment_frame_length=9, num_inference_steps=1, guidance_scale=1.0, prev_segment_conditioning_frames=1,
+        generator=torch.Generator("cpu").manual_seed(SAMPLING.seed), output_type="np",
+    ).frames[0]  # fmt: skip
+    ours = np.concatenate(_sampled(loaded, in_scene, SAMPLING))
+    np.testing.assert_array_equal(ours, np.rint(theirs * 255).astype(np.uint8))
+    assert (ours != np.concatenate(_sampled(loaded, pictures, SAMPLING))).any()
 
 
 @pytest.mark.parametrize(("total", "overlap"), [(1, 1), (2, 1), (9, 1), (10, 1), (1, 5), (5, 5), (18, 5)])
