@@ -19,7 +19,7 @@ Cli = Callable[..., Any]
 def job(astronaut: Path, shared_cache: Cache, debug_weights: Path, tmp_path: Path) -> tuple[object, ...]:
     return (
         "animate", "--renderer", "diffusion", "--weights", debug_weights, "-s", astronaut, "-d", "motion:nod",
-        "--duration", "0.5", "--steps", "1", "--cfg-reference", "1", "--cfg-motion", "1.5", "--size", "128x128",
+        "--duration", "0.52", "--steps", "1", "--cfg-reference", "1", "--cfg-motion", "1.5", "--size", "128x128",
         "-o", tmp_path / "out.mp4",
         "--cache-dir", shared_cache.root,
     )  # fmt: skip
@@ -63,17 +63,36 @@ def test_options_that_cannot_be_used(cli: Cli, job: tuple[object, ...], options:
     assert says in ended.last_line
 
 
+@pytest.fixture
+def rows(astronaut: Path, tmp_path: Path) -> Callable[..., Path]:
+    def write(*weights: Path) -> Path:
+        lines = [
+            "id,image,driving,duration,size,renderer,weights,steps,cfg-motion,Cfg_Reference,dtype,step_cache,reference_views"
+        ]
+        for k, folder in enumerate(weights):
+            lines.append(f"job{k},{astronaut},motion:nod,0.2,64x64,diffusion,{folder},1,1,1.5,float32,off,given")
+        (tmp_path / "m.csv").write_text("\n".join(lines))
+        return tmp_path / "m.csv"
+
+    return write
+
+
 def test_a_manifest_has_the_same_options(
-    cli: Cli, astronaut: Path, shared_cache: Cache, debug_weights: Path, tmp_path: Path
+    cli: Cli, rows: Callable[..., Path], shared_cache: Cache, debug_weights: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "m.csv").write_text(
-        "image,driving,duration,size,renderer,weights,steps,cfg-motion,Cfg_Reference,dtype,step_cache,reference_views\n"
-        f"{astronaut},motion:nod,0.2,64x64,diffusion,{debug_weights},1,1,1,float32,off,given\n"
-        f"{astronaut},motion:nod,0.2,64x64,diffusion,{tmp_path / 'none'},1,1,1,float32,off,given\n"
-    )
     out = ("-o", tmp_path / "out", "--executor", "inprocess", "--cache-dir", shared_cache.root, "--json")
-    ended = cli("render", tmp_path / "m.csv", *out)
-    first, second = ended.records()[:2]
-    assert {first["status"], second["status"]} == {"ok", "failed"}, ended.err
-    failed = first if first["status"] == "failed" else second
-    assert failed["error"]["exit_code"] == 3
+    ended = cli("render", rows(debug_weights), *out)
+    assert ended.code == 0, ended.err
+    [made] = (json.loads(path.read_text())["made_from"] for path in (tmp_path / "out").glob("job0.mp4.json"))
+    parameters = made["parameters"]
+    assert (parameters["guidance_motion"], parameters["guidance_reference"], parameters["precision"]) == (1.0, 1.5, "float32")
+
+
+def test_a_run_with_a_row_without_weights_does_not_begin(
+    cli: Cli, rows: Callable[..., Path], shared_cache: Cache, debug_weights: Path, tmp_path: Path
+) -> None:
+    out = ("-o", tmp_path / "out", "--executor", "inprocess", "--cache-dir", shared_cache.root)
+    ended = cli("render", rows(debug_weights, tmp_path / "none"), *out)
+    assert ended.code == 3
+    assert "dreamactor train diffusion" in ended.last_line
+    assert not list((tmp_path / "out").glob("*.mp4"))
