@@ -3,8 +3,9 @@
 A bone of the reference turns as the driver's bone has turned since the anchor frame, within the frame of the torso:
 ``w_t = G_t S(F_a^T v_a -> F_t^T v_t) G^T w`` with the torso frames ``F`` of the driver and ``G`` of the reference,
 ``G_t = F_t F_a^T G``, and ``S(a -> b)`` the smallest rotation that takes a to b. Lengths are the reference's, so that neither
-the driver's build nor its foreshortening is drawn. In absolute motion the driver's directions are taken as they are. With
-``--bone-length off`` joints move by the driver's displacements instead, scaled by the size of the body alone.
+the driver's build nor its foreshortening is drawn. Picture and driver may begin in different poses: the further an arm or a leg
+of the driver has moved since the anchor, the more the reference's takes the driver's pose; in absolute motion it does so at
+once. With ``--bone-length off`` joints move by the driver's displacements instead, scaled by the size of the body alone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from dreamactor_cli import rotations
 from dreamactor_cli.body_space import ANKLES, HEAD, HIPS, NUM_JOINTS, SHOULDERS, shown_joints
 from dreamactor_cli.contracts import Body, Controls, ControlStream, Preset
+from dreamactor_cli.person_space import smoothstep
 from dreamactor_cli.retarget import regions
 from dreamactor_cli.retarget.contacts import contacts, standing_shift
 from dreamactor_cli.retarget.driver_body import DriverBody, Stretch
@@ -25,6 +27,7 @@ from dreamactor_cli.retarget.skeleton import (
     BONES,
     FOREARMS,
     HIP_LINE,
+    LIMBS,
     NUM_BONES,
     SHOULDER_LINE,
     SPINE,
@@ -39,6 +42,7 @@ ELASTIC = 0.08  # by which a bone's length may follow the picture where that dif
 NECK_ELASTIC = 0.25  # likewise of the neck, which is no single bone
 LEAN = 0.25  # of the spine: how far the shoulders of a standing reference go with those of a driver without legs
 RISE = 0.12  # of the spine: how far a body rises that the lower edge of the picture cuts
+ARRIVES = (10.0, 75.0)  # degrees that the driver's limb has moved, between which the reference's takes its pose
 NECK_BEND = 0.4  # rad that the neck bends before a head that is not driven rolls with the shoulders
 LEGS = np.array([bone.part == "legs" for bone in BONES])
 FEET = ((27, 29, 31), (28, 30, 32))
@@ -230,8 +234,20 @@ class BodyRetarget:
     def _swings(self, bones: Array, frames: Array) -> Array:
         """How the driver's bones have turned within the torso since the anchor, or away from the reference's, (T, 21, 3, 3)."""
         now = rotations.unit(bones, UP) @ frames
-        start = rotations.unit(self._bones, UP) @ self._frame if self._absolute else self._anchor_within
-        return rotations.swing(start, now)
+        mine = rotations.unit(self._bones, UP) @ self._frame
+        if self._absolute:
+            return rotations.swing(mine, now)
+        swung = rotations.swing(self._anchor_within, now)
+        there = (swung @ mine[..., None])[..., 0]
+        return np.asarray(rotations.partly(rotations.swing(there, now), self._arrival(now)) @ swung)
+
+    def _arrival(self, now: Array) -> Array:
+        """How far each bone has come from the reference's pose to the driver's, 0..1, (T, 21)."""
+        angle = np.degrees(np.arccos(np.clip((now * self._anchor_within).sum(2), -1, 1)))
+        out = np.zeros(now.shape[:2])
+        for main, rest in LIMBS:
+            out[:, [*main, *rest]] = smoothstep(angle[:, list(main)].max(1), *ARRIVES)[:, None]
+        return out
 
     def _lengthened(self, bones: Array, theirs: Array, scale: Array, zoom: Array) -> Array:
         """Bones at the length of the reference's; what the picture says of the driver's length counts a little."""

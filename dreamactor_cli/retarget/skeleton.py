@@ -53,6 +53,8 @@ BONES = (
     Bone((15,), (17,), 4, "hands", 18), Bone((15,), (19,), 4, "hands", 19), Bone((15,), (21,), 4, "hands", 20),
     Bone((16,), (18,), 6, "hands", 15), Bone((16,), (20,), 6, "hands", 16), Bone((16,), (22,), 6, "hands", 17),
 )  # fmt: skip
+# Arms and legs: upper and lower bone, and what hangs on them.
+LIMBS = (((3, 4), (15, 16, 17)), ((5, 6), (18, 19, 20)), ((7, 8), (11, 12)), ((9, 10), (13, 14)))
 SPINE, SHOULDER_LINE, HIP_LINE = 0, 1, 2
 FOREARMS = (4, 6)
 NUM_BONES = len(BONES)
