@@ -56,7 +56,8 @@ def build_mesh(covers: dict[int, NDArray[np.bool_]], skeleton: Skeleton, carried
     """
     height, width = next(iter(covers.values())).shape
     step = max(4.0, max(height, width) / CELLS)
-    grid, cells = _grid(width, height, step)
+    pad = np.ceil(PAD * max(width, height) / step) * step
+    grid, cells = regular_grid(-pad, -pad, width + pad, height + pad, step)
     joints = [joint for joint in skeleton.joints if all(carried[p] in covers for p in joint.parts)]
     bands = {joint: _band(grid, joint, skeleton) for joint in joints}
     owner: dict[tuple[int, int], int] = {}  # (part, grid vertex) -> node
@@ -64,7 +65,7 @@ def build_mesh(covers: dict[int, NDArray[np.bool_]], skeleton: Skeleton, carried
     allowed: list[set[int]] = []
     triangles: dict[int, I32] = {}
     for part, cover in covers.items():
-        kept = cells[_near(grid, cover, step)[cells].any(1)]
+        kept = cells[near(grid, cover, step)[cells].any(1)]
         used = np.unique(kept)
         shared = [(joint, bands[joint]) for joint in joints if part in (carried[joint.parts[0]], carried[joint.parts[1]])]
         index = np.full(len(grid), -1)
@@ -79,22 +80,20 @@ def build_mesh(covers: dict[int, NDArray[np.bool_]], skeleton: Skeleton, carried
             allowed[node] |= friends
         triangles[part] = index[kept].astype(np.int32)
     nodes = grid[places]
-    weights = _heat(nodes, np.concatenate(list(triangles.values())), _distances(nodes, allowed, skeleton, carried), step)
+    weights = heat(nodes, np.concatenate(list(triangles.values())), _distances(nodes, allowed, skeleton, carried), step)
     return BodyMesh(nodes=nodes, weights=weights, triangles=triangles, pivots=_pivots(nodes, skeleton), step=step)
 
 
-def _grid(width: int, height: int, step: float) -> tuple[Array, NDArray[np.int64]]:
-    """Vertices (N, 2) px of a grid that goes on beyond the picture, and triangles (M, 3)."""
-    pad = np.ceil(PAD * max(width, height) / step) * step
-    xs = np.arange(-pad, width + pad + step, step)
-    ys = np.arange(-pad, height + pad + step, step)
+def regular_grid(x0: float, y0: float, x1: float, y1: float, step: float) -> tuple[Array, NDArray[np.int64]]:
+    """Vertices (N, 2) px of a grid over a rectangle, and triangles (M, 3)."""
+    xs, ys = np.arange(x0, x1 + step, step), np.arange(y0, y1 + step, step)
     grid = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
     index = np.arange(len(grid)).reshape(len(ys), len(xs))
     a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
     return grid, np.concatenate([np.stack([a, b, d], -1).reshape(-1, 3), np.stack([a, d, c], -1).reshape(-1, 3)])
 
 
-def _near(grid: Array, cover: NDArray[np.bool_], step: float) -> NDArray[np.bool_]:
+def near(grid: Array, cover: NDArray[np.bool_], step: float) -> NDArray[np.bool_]:
     """Which vertices lie in a mask, or within a cell of it; beyond the picture its border counts, (N,)."""
     size = 2 * round(0.75 * step) + 1
     wide = cv2.dilate(cover.astype(np.uint8), np.ones((size, size), np.uint8))
@@ -126,7 +125,7 @@ def _distances(nodes: Array, allowed: list[set[int]], skeleton: Skeleton, carrie
     return out
 
 
-def _heat(nodes: Array, triangles: I32, distance: Array, step: float) -> Array:
+def heat(nodes: Array, triangles: I32, distance: Array, step: float) -> Array:
     """Weights (N, B) from distances (N, B) px."""
     import scipy.sparse as sparse
     from scipy.sparse.linalg import splu

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.body_space import HIPS, SHOULDERS
-from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CORE, PARTS
+from dreamactor_cli.body_space import HIPS, SHOULDERS, WRISTS
+from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CORE, HAND_PARTS, PARTS
 
 Array = NDArray[np.float64]
 
 IN_FRONT = 0.12  # metres by which an arm must lie behind the torso before it is drawn behind it
+ON_TOP = 0.02  # metres by which a hand counts as nearer than its forearm
 LEGS_BEHIND = 0.02  # metres by which a leg must lie in front of the hips before it is drawn in front of the torso
 
 
@@ -29,10 +30,13 @@ def depth_order(parts: Sequence[int], points: Array) -> list[int]:
     for part in parts:
         if part == CORE:
             continue
-        ends = [depth[bone.end] for bone in BONES if bone.part == part]
         side = 0 if PARTS[part].startswith("left") else 1
+        if part in HAND_PARTS:
+            keys[part] = float(depth[WRISTS[side]] - shoulders.mean()) - IN_FRONT - ON_TOP
+            continue
+        ends = [bone.end for bone in BONES if bone.part == part]
         if PARTS[part].endswith("arm"):
-            keys[part] = float(ends[-1] - shoulders.mean()) - IN_FRONT
+            keys[part] = float(depth[ends[0]] - shoulders.mean()) - IN_FRONT
         else:
-            keys[part] = float(ends[0] - hips[side]) + LEGS_BEHIND
+            keys[part] = float(depth[ends[0]] - hips[side]) + LEGS_BEHIND
     return sorted(parts, key=lambda part: -keys[part])

@@ -58,14 +58,15 @@ class BodyPose:
         # In front of the line between the shoulders, like a cylinder; nothing at its sides.
         self._bulge = BULGE * skeleton.scale * np.sqrt(np.clip(1 - offset**2, 0, 1)) * mesh.weights[:, TORSO]
 
-    def move(self, points: Array, turn: float) -> Array:
+    def move(self, matrices: Array, points: Array, turn: float) -> Array:
         """Places (N, 2) px of the nodes in a frame.
 
         Args:
+            matrices: of the bones, see `matrices`.
             points: of the frame's skeleton, (37, 2) px.
-            turn: of the torso against the picture, rad; positive brings the person's left side towards the camera.
+            turn: of the torso against the picture, rad; positive takes the person's left side away from the camera.
         """
-        matrices = self.matrices(points)[self._used]
+        matrices = matrices[self._used]
         blended = (self._weights @ matrices.reshape(-1, 6)).reshape(-1, 2, 3)
         linear, offset = blended[:, :, :2], blended[:, :, 2]
         pivots = np.einsum("nij,nj->ni", linear, self._pivots) + offset
@@ -81,12 +82,16 @@ class BodyPose:
             axis = -axis
         return np.asarray(out + slide[:, None] * axis, np.float64)
 
+    def size(self, points: Array) -> float:
+        """Growth of the body since the picture, in a frame with points (37, 2) px."""
+        return grown(self._torso(points)[1])
+
     def matrices(self, points: Array) -> Array:
         """Affine maps (B, 2, 3) of the bones from the picture to a frame with points (37, 2) px."""
         out = np.zeros((len(BONES), 2, 3))
         torso, similarity = self._torso(points)
         out[TORSO] = torso
-        size = float(np.sqrt(abs(np.linalg.det(similarity[:, :2]))))
+        size = grown(similarity)
         out[HEAD] = self._head(points, similarity, size)
         for index in self._used:
             if index not in (TORSO, HEAD):
@@ -141,6 +146,11 @@ class BodyPose:
         normal = np.array([-e[1], e[0]])
         linear = _rotation(turn) @ (along * np.outer(e, e) + size * np.outer(normal, normal))
         return np.column_stack([linear, points[bone.start] - linear @ self._rest.points[bone.start]])
+
+
+def grown(matrix: Array) -> float:
+    """By how much an affine map (2, 3) makes things larger."""
+    return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
 
 
 def fit_similarity(source: Array, target: Array, weights: Array) -> Array:

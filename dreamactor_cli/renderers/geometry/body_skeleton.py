@@ -52,11 +52,14 @@ class Joint(NamedTuple):
     parts: tuple[int, int]
 
 
+SIDES = ("left", "right")
+FINE = 40.0  # px, the least size of a hand whose fingers move
 CORE = 0
 PARTS = (
     "core", "left_upper_arm", "left_forearm", "right_upper_arm", "right_forearm", "left_thigh", "left_shin", "right_thigh",
-    "right_shin",
+    "right_shin", "left_hand", "right_hand",
 )  # fmt: skip
+HAND_PARTS = (9, 10)
 TORSO, HEAD = 0, 1  # bones
 
 
@@ -65,7 +68,7 @@ def _limbs(side: int) -> tuple[list[Bone], list[Joint]]:
     shoulder, hip, wrist = SHOULDERS[side], HIPS[side], WRISTS[side]
     upper, fore, thigh, shin = 1 + 2 * side, 2 + 2 * side, 5 + 2 * side, 6 + 2 * side
     elbow, knee, ankle, toes = shoulder + 2, hip + 2, hip + 4, hip + 8
-    label = ("left", "right")[side]
+    label = SIDES[side]
     bones = [
         Bone(f"{label}_upper_arm", shoulder, elbow, (0.085, 0.065), upper),
         Bone(f"{label}_forearm", elbow, wrist, (0.062, 0.045), fore),
@@ -76,7 +79,7 @@ def _limbs(side: int) -> tuple[list[Bone], list[Joint]]:
     ]
     joints = [
         Joint(shoulder, 0.10, (CORE, upper)), Joint(elbow, 0.07, (upper, fore)), Joint(hip, 0.13, (CORE, thigh)),
-        Joint(knee, 0.09, (thigh, shin)),
+        Joint(knee, 0.09, (thigh, shin)), Joint(wrist, 0.05, (fore, HAND_PARTS[side])),
     ]  # fmt: skip
     return bones, joints
 
@@ -119,8 +122,16 @@ class Skeleton:
 
     @property
     def parts(self) -> list[int]:
-        """Parts of which the picture shows a bone."""
-        return sorted({bone.part for bone, there in zip(BONES, self.bones, strict=True) if there})
+        """Parts of which the picture shows a bone, or a hand with its fingers."""
+        hands = {HAND_PARTS[side] for side in (0, 1) if self.fine(side)}
+        return sorted({bone.part for bone, there in zip(BONES, self.bones, strict=True) if there} | hands)
+
+    def fine(self, side: int) -> bool:
+        """Whether the picture shows the fingers of a hand, large enough to be moved one by one."""
+        hand = self.hands[side]
+        return (
+            hand is not None and bool(self.bones[BONE_INDEX[f"{SIDES[side]}_hand"]]) and float(np.ptp(hand, axis=0).max()) >= FINE
+        )
 
     @property
     def joints(self) -> list[Joint]:

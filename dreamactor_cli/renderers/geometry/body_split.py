@@ -16,9 +16,11 @@ from dreamactor_cli.body_space import HIPS, KNEES, WRISTS
 from dreamactor_cli.renderers.geometry.body_skeleton import (
     BONES,
     CORE,
+    HAND_PARTS,
     HEAD,
     PARTS,
     TORSO,
+    Bone,
     Skeleton,
     distances,
     hand_reach,
@@ -40,6 +42,7 @@ SURE = 0.45  # lead in limbs' radii from which no edge of the picture is asked
 SMOOTH = 2.0  # px of the working size over which the border between two parts is smoothed
 SKIRT_SPREAD = 1.35  # distance of the knees, in widths of a thigh, from which legs that touch are under a skirt
 SKIRT_WIDTH = 1.3  # width of both legs and what they wear, in widths of two bare thighs side by side, from which it is a skirt
+SKIRT_ROWS = 3  # of eight lines across the thighs, on which it is that wide
 SKIRT_FILLED = 0.8  # share of the space between two thighs that a skirt fills
 SKIRT_AT = (0.3, 0.85)  # from where to where along the thighs
 
@@ -50,9 +53,9 @@ class Split:
 
     Attributes:
         labels: (h, w), index in `PARTS` or `NOBODY`, at the scale of ``shrink``.
-        reach: (9, h, w), how near each part's bones are in limbs' radii; infinite where a part is not there.
+        reach: (11, h, w), how near each part's bones are in limbs' radii; infinite where a part is not there.
         shrink: px of the labels per px of the picture.
-        carried: part that carries the bones of each part, (9,): itself, or the core for legs under a skirt.
+        carried: part that carries the bones of each part, (11,): itself, or the core for legs under a skirt.
     """
 
     labels: NDArray[np.int8]
@@ -130,7 +133,9 @@ def _carried(skeleton: Skeleton, person: Mask, shrink: float) -> tuple[int, ...]
         line = ends.mean(0) + across[:, None] * thigh * direction
         width = 8 * thigh * _share(person, line, shrink)
         wide.append(width / (np.linalg.norm(ends[1] - ends[0]) + thigh))
-    if np.mean(filled) > SKIRT_FILLED and (apart > SKIRT_SPREAD or np.mean(wide[4:]) > SKIRT_WIDTH):
+    flared = (np.array(wide) > SKIRT_WIDTH) & (np.array(filled) > SKIRT_FILLED)
+    joined = apart > SKIRT_SPREAD and np.mean(filled) > SKIRT_FILLED
+    if joined or flared.sum() >= SKIRT_ROWS:
         for part in thighs:
             own[part] = CORE
     return tuple(own)
@@ -144,7 +149,7 @@ def _share(person: Mask, points: Array, shrink: float) -> float:
 
 
 def _reach(points: Array, skeleton: Skeleton, carried: tuple[int, ...]) -> Array:
-    """How near each part's bones are to points (N, 2) px, in limbs' radii, (9, N)."""
+    """How near each part's bones are to points (N, 2) px, in limbs' radii, (11, N)."""
     out = np.full((len(PARTS), len(points)), np.inf)
     for index, bone in enumerate(BONES):
         if not skeleton.bones[index]:
@@ -156,9 +161,16 @@ def _reach(points: Array, skeleton: Skeleton, carried: tuple[int, ...]) -> Array
         else:
             distance, radius = distances(points, skeleton, bone)
             near = distance / radius
-        part = carried[bone.part]
+        part = _part_of(bone, skeleton, carried)
         out[part] = np.minimum(out[part], near)
     return out
+
+
+def _part_of(bone: Bone, skeleton: Skeleton, carried: tuple[int, ...]) -> int:
+    """The part that shows a bone: its own, or that of a hand whose fingers move."""
+    if bone.start in WRISTS and skeleton.fine(WRISTS.index(bone.start)):
+        return HAND_PARTS[WRISTS.index(bone.start)]
+    return carried[bone.part]
 
 
 def _priority(reach: Array, skeleton: Skeleton, carried: tuple[int, ...]) -> Array:
@@ -169,8 +181,8 @@ def _priority(reach: Array, skeleton: Skeleton, carried: tuple[int, ...]) -> Arr
         if index in (TORSO, HEAD) or not skeleton.bones[index] or carried[bone.part] == CORE:
             continue
         if skeleton.depth[bone.end] > torso + BEHIND and bone.end not in KNEES:
-            inside = reach[CORE] < 1.0
-            out[bone.part] = np.where(inside, np.maximum(out[bone.part], reach[CORE] + 0.3), out[bone.part])
+            inside, part = reach[CORE] < 1.0, _part_of(bone, skeleton, carried)
+            out[part] = np.where(inside, np.maximum(out[part], reach[CORE] + 0.3), out[part])
     return out
 
 

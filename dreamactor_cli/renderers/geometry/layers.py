@@ -17,7 +17,7 @@ U8 = NDArray[np.uint8]
 THIN = 0.6  # alpha below which the background plate answers for what colour and alpha leave open
 NARROW = 3.0  # px: the blur that a smaller copy is left with
 OUTLINE = 0.008  # of the longer side: how far from the person a pixel counts as outline
-TOLERANCE = 1.5  # grey levels by which the composite of the layers may miss the picture
+TOLERANCE = 1.5  # grey levels by which the composite of a portrait's layers may miss the picture
 TEXTURE_FADE = (0.08, 0.25)  # of the longer side: from how far inside a hole its texture is guesswork, and left out
 INPAINT_SIZE = 160  # px of the longer side at which holes are inpainted: what is missing is blurred anyway
 
@@ -37,7 +37,16 @@ class Layers:
     background: U8
 
 
-def separate(image: U8, matte: F32, solid: U8, *, thin: float = THIN, texture_fade: tuple[float, float] = TEXTURE_FADE) -> Layers:
+def separate(
+    image: U8,
+    matte: F32,
+    solid: U8,
+    *,
+    thin: float = THIN,
+    texture_fade: tuple[float, float] = TEXTURE_FADE,
+    tolerance: float = TOLERANCE,
+    stray: float = 255.0,
+) -> Layers:
     """Cut a picture into layers.
 
     Args:
@@ -47,6 +56,8 @@ def separate(image: U8, matte: F32, solid: U8, *, thin: float = THIN, texture_fa
         thin: alpha below which the background plate answers for what colour and alpha leave open: little, for who goes far
             away from it.
         texture_fade: of `complete_background`.
+        tolerance: grey levels by which the composite of the layers may miss the picture.
+        stray: grey levels by which a colour of the outline may differ from those of the person beside it.
     """
     picture = image.astype(np.float32)
     alpha = refine_matte(picture, matte, solid)
@@ -57,18 +68,20 @@ def separate(image: U8, matte: F32, solid: U8, *, thin: float = THIN, texture_fa
     a = alpha[..., None]
     # F = (I - (1-a) B) / a takes the background's light out of hair and outline.
     unmixed = np.clip((picture - (1 - a) * background) / np.maximum(a, 0.05), 0, 255)
+    if stray < 255:
+        unmixed = np.where(a < 0.9, np.clip(unmixed, spread - stray, spread + stray), unmixed)
     color = np.where(a > 0.98, picture, np.where(a > 0.12, unmixed, spread))
     # Where the matte is thin, the background plate takes what is missing to the picture.
     rest = np.clip((picture - a * color) / np.maximum(1 - a, 0.05), 0, 255)
     background = np.where(a < thin, rest, background)
-    return _exact(image, _u8(color), _u8(alpha * 255), _u8(background))
+    return _exact(image, _u8(color), _u8(alpha * 255), _u8(background), tolerance)
 
 
-def _exact(image: U8, color: U8, alpha: U8, background: U8) -> Layers:
+def _exact(image: U8, color: U8, alpha: U8, background: U8, tolerance: float) -> Layers:
     """Layers whose composite is the picture: where no colours can explain it, a pixel goes wholly to one layer."""
     a = alpha[..., None].astype(np.float32) / 255
     composite = a * color + (1 - a) * background
-    off = np.abs(composite - image).max(2) > TOLERANCE
+    off = np.abs(composite - image).max(2) > tolerance
     # Beside the outline in doubt to the person: what stays behind is seen more than what is carried along by a pixel.
     person = off & (dilate(alpha >= 128, OUTLINE * max(alpha.shape)) > 0)
     nobody = off & ~person

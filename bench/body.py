@@ -1,0 +1,358 @@
+"""How well a body moves: every figure of the table for half-length and full-body pictures, against a static copy and rigid limbs.
+
+    python bench/body.py [--only dance_woman_1080x1920,...] [--frames 36] [--rate 12] [--mode self|cross|speed|all]
+
+Self mode: the first frame of each clip of ``media/half`` and ``media/full`` is moved by that clip, cut to a few seconds and to
+768 px of the longer side, and judged by the ruler of the shared folder (``eval/reenact_eval.py --body on``). Baselines of the
+same run: a static copy, and rigid limbs, the same skeleton with the pixels nearest to each bone moved by its own similarity.
+Cross mode: eight pictures by four clips; joint angles are judged against the driver, and a sheet of all of them is drawn.
+``cracks`` are holes in the drawn person, enclosed and smaller than a hundredth of it, as a share of it. ``--only`` takes names of
+clips and pictures. The renders stay in ``--work`` to be looked at.
+
+Not measured here: whatever only an eye sees, and how it looks from the other side: look at the sheets.
+Exit codes: 0 all bars met, 1 some missed or a run failed, 3 no shared media.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from common import MEDIA, RESULTS, RULER, first_frame, must, need, options, print_table, tool, write_results
+from numpy.typing import NDArray
+from portrait import Bar, Figures, Measurement, Row, attempt, pick, show
+
+if TYPE_CHECKING:
+    from dreamactor_cli.contracts import Controls, Reference
+
+U8 = NDArray[np.uint8]
+
+LONGER_SIDE = 768  # px of the clips as they are judged
+# Where a clip begins to move, seconds; others begin at 0.
+STARTS = {"dance_woman_1080x1920": 3.0, "taichi_man_indoor": 3.0, "squats_woman_5fps": 5.0}
+LEFT_OUT = ("ted_man_gesture_256", "taichi_man_256_10fps")  # too small to see what moves
+PICTURES = ("full_woman_studio", "full_man_suit", "full_yoga_beach", "half_synthetic_openhands", "half_astronaut_nasa",
+            "half_woman_afro", "half_man_beard", "paint_mona_lisa")  # fmt: skip
+DRIVERS = ("dance_woman_1080x1920", "squats_woman_5fps", "talk_gesture_man_seated", "sign_want_man_plaid")
+SPEED_PICTURE, SPEED_CLIP, SPEED_SIZE = "full_woman_studio", "dance_woman_1080x1920", "512x768"
+SMALL_HOLE = 0.01  # of the person: larger ones lie between arm and torso
+SHEET_FRAMES, SHEET_HEIGHT = 4, 240
+
+REPORTED = {
+    "pck": "body.pck.all", "pck_arms": "body.pck.arms", "pck_hands": "body.pck.hands", "pck_legs": "body.pck.legs", "joint_r": "body.joint_mean_r", "person_gain": "image.person.gain.psnr",
+    "frame_gain": "image.frame.gain.psnr", "face_gain": "image.face.gain.psnr", "pose_missing": "body.pose_missing",
+}  # fmt: skip
+SELF_BARS = (
+    Bar(key="pck", label="PCK@0.1, all", low=0.90, low_worst=-1.0), Bar(key="pck_arms", label="PCK@0.1, arms", low=0.88, low_worst=-1.0),
+    Bar(key="pck_hands", label="PCK@0.1, hands", low=0.75, low_worst=-1.0),
+    Bar(key="pck_legs", label="PCK@0.1, legs", low=0.92, low_worst=-1.0),
+    Bar(key="joint_r", label="joint-angle r", low=0.95, low_worst=-1.0),
+    Bar(key="person_gain", label="person gain, dB", low=1.2, low_worst=0.0),
+    Bar(key="face_over_portrait", label="face gain over the portrait path, dB", low=-0.5, low_worst=-9.0),
+    Bar(key="cracks", label="cracks, % of the person", high=0.5),
+)  # fmt: skip
+CROSS_BARS = (
+    Bar(key="joint_r", label="joint-angle r", low=0.93, low_worst=-1.0),
+    Bar(key="cracks", label="cracks, % of the person", high=0.5),
+)
+SPEED_BARS = (
+    Bar(key="fps", label="frames/s, 512x768, drawn", low=25.0),
+    Bar(key="tool_fps", label="frames/s, the whole command, warm"),
+)
+SHOWN_SELF = ("pck", "static_pck", "limbs_pck", "pck_arms", "pck_hands", "pck_legs", "joint_r", "limbs_joint_r", "person_gain",
+              "limbs_person_gain", "frame_gain", "face_gain", "face_over_portrait", "cracks")  # fmt: skip
+
+
+class BodyMeasurement(Measurement):
+    """Renders and judges clips of bodies.
+
+    Args:
+        work: folder of renders, of the tool's cache and of the ruler's tracking.
+        frames: of each clip.
+        rate: at which a clip is cut, frames/s; a slower one keeps its own.
+    """
+
+    def __init__(self, work: Path, frames: int, rate: int) -> None:
+        super().__init__(work, frames, baseline=True)
+        self.rate = rate
+
+    def cut(self, clip: Path) -> Path:
+        """The seconds of a clip that are judged, small."""
+        from imageio_ffmpeg import get_ffmpeg_exe
+
+        made = self.work / f"{clip.stem}.mp4"
+        if not made.exists():
+            scale = f"scale='if(gt(iw,ih),{LONGER_SIDE},-2)':'if(gt(iw,ih),-2,{LONGER_SIDE})'"
+            rate = [] if clip.stem.endswith("fps") else [f"fps={self.rate}"]
+            must([
+                get_ffmpeg_exe(), "-v", "error", "-y", "-ss", str(STARTS.get(clip.stem, 0.0)), "-i", str(clip), "-an", "-vf",
+                ",".join([*rate, scale]), "-frames:v", str(self.max_frames), "-crf", "10", "-pix_fmt", "yuv420p", str(made),
+            ])  # fmt: skip
+        return made
+
+    def self_mode(self, clip: Path) -> Row:
+        """A clip drives its own first frame."""
+        clip = self.cut(clip)
+        picture = first_frame(clip, self.work / f"{clip.stem}.png")
+        made = self.work / f"self_{clip.stem}.mp4"
+        self.animate(picture, clip, made)
+        figures = self.judge(made, clip, picture, "self")
+        still = self.work / f"static_{clip.stem}.mp4"
+        must(self.ruler("baselines.py", "static", picture, clip, still, "--max-frames", str(self.max_frames)))
+        reference, controls = inputs(picture, clip, self.work / "cache")
+        limbs = self.work / f"limbs_{clip.stem}.mp4"
+        write_video(limbs, rigid_limbs(reference, controls), controls.fps)
+        figures |= {f"static_{k}": v for k, v in self.judge(still, clip, picture, "self").items()}
+        figures |= {f"limbs_{k}": v for k, v in self.judge(limbs, clip, picture, "self").items()}
+        if figures.get("face_gain") is not None:
+            portrait = self.work / f"portrait_{clip.stem}.mp4"
+            self.animate(picture, clip, portrait, "--region", "face,head")
+            other = self.judge(portrait, clip, picture, "self")["face_gain"]
+            figures["face_over_portrait"] = None if other is None else figures["face_gain"] - other
+        figures["cracks"] = 100 * cracks(reference, controls)
+        return Row(name=clip.stem, figures=figures)
+
+    def cross_mode(self, picture: Path, clip: Path) -> Row:
+        """A clip drives the picture of somebody else."""
+        clip = self.cut(clip)
+        made = self.work / f"cross_{picture.stem}_{clip.stem}.mp4"
+        self.animate(picture, clip, made, "--size", framed(picture))
+        figures = self.judge(made, clip, picture, "cross")
+        reference, controls = inputs(picture, clip, self.work / "cache", framed(picture))
+        figures["cracks"] = 100 * cracks(reference, controls) if controls.body is not None else None
+        return Row(name=f"{picture.stem} by {clip.stem}", figures=figures)
+
+    def speed(self) -> Row:
+        """Frames a second with everything in the cache."""
+        clip = self.cut(next(p for p in (MEDIA / "full").iterdir() if p.stem == SPEED_CLIP))
+        picture = next(p for p in (MEDIA / "photo").iterdir() if p.stem == SPEED_PICTURE)
+        made = self.work / "speed.mp4"
+        self.animate(picture, clip, made, "--size", SPEED_SIZE)
+        reference, controls = inputs(picture, clip, self.work / "cache", SPEED_SIZE)
+        times = []
+        for _ in range(3):
+            began = time.perf_counter()
+            count = sum(1 for _ in drawn(reference, controls))
+            times.append((time.perf_counter() - began) / count)
+        began = time.perf_counter()
+        self.animate(picture, clip, made, "--size", SPEED_SIZE)
+        whole = time.perf_counter() - began
+        return Row(name="speed", figures={"fps": 1 / min(times), "tool_fps": controls.num_frames / whole})
+
+    def animate(self, picture: Path, clip: Path, made: Path, *more: str) -> None:
+        """Render as a user does."""
+        must(tool("animate", "-s", picture, "-d", clip, "-o", made, "--overwrite", "--quiet", *more, cache=self.work / "cache"))
+
+    def judge(self, made: Path, clip: Path, reference: Path, mode: str) -> Figures:
+        """The ruler's figures of one render."""
+        report = made.with_suffix(".ruler.json")
+        must(self.ruler(
+            "reenact_eval.py", made, clip, reference, "--mode", mode, "--image-frames", "24", "--body", "on", "--cache",
+            self.work / "tracking", "--out", report,
+        ))  # fmt: skip
+        found = json.loads(report.read_text(encoding="utf-8"))
+        if found["body"] is not None:
+            found["body"]["pck"] = found["body"].pop("pck@0.1_torso", None)
+        return {key: pick(found, where) for key, where in REPORTED.items()}
+
+
+def framed(picture: Path) -> str:
+    """Size of a picture as it is drawn: no side over ``LONGER_SIDE``, even."""
+    import cv2
+
+    height, width = cv2.imread(str(picture)).shape[:2]
+    scale = min(1.0, LONGER_SIDE / max(height, width))
+    return f"{round(width * scale / 2) * 2}x{round(height * scale / 2) * 2}"
+
+
+def inputs(picture: Path, clip: Path, cache: Path, size: str = "source") -> tuple[Reference, Controls]:
+    """A reference, and what moves it."""
+    from fractions import Fraction
+
+    from dreamactor_cli.cache import Cache
+    from dreamactor_cli.contracts import Preset
+    from dreamactor_cli.controls.extract import extract_controls
+    from dreamactor_cli.reference import load_reference
+    from dreamactor_cli.retarget.transfer import RetargetedStream
+
+    store = Cache(cache)
+    reference = load_reference([picture], size=size, cache=store).reference
+    found = extract_controls(clip, signals=("face", "head", "body", "hands"), cache=store)
+    stream = RetargetedStream(reference.controls, found.stream, Preset(), Fraction(found.stream.fps))
+    return reference, stream.window(0, stream.num_frames)
+
+
+def drawn(reference: Reference, controls: Controls, *, alpha: bool = False) -> Iterator[U8]:
+    """Frames (H, W, 3 or 4)."""
+    from dreamactor_cli.contracts import Preset, RenderSettings
+    from dreamactor_cli.renderers.geometry.renderer import GeometryRenderer
+
+    height, width = reference.images.shape[1:3]
+    key = id(reference)
+    renderer = _RENDERERS.setdefault(key, GeometryRenderer())
+    settings = RenderSettings(width=width, height=height, preset=Preset(), alpha=alpha)
+    for block in renderer.render(reference, controls, settings):
+        yield from block
+
+
+_RENDERERS: dict[int, Any] = {}
+
+
+def cracks(reference: Reference, controls: Controls) -> float:
+    """Share of the drawn person that is small holes, beyond those of the picture itself."""
+    import cv2
+
+    shares = []
+    for frame in drawn(reference, controls, alpha=True):
+        person = (frame[..., 3] > 127).astype(np.uint8)
+        _, _, stats, _ = cv2.connectedComponentsWithStats(1 - person, connectivity=4)
+        total = max(int(person.sum()), 1)
+        inside = [
+            s[cv2.CC_STAT_AREA] for s in stats[1:]
+            if s[0] > 0 and s[1] > 0 and s[0] + s[2] < frame.shape[1] and s[1] + s[3] < frame.shape[0]
+        ]  # fmt: skip
+        shares.append(sum(area for area in inside if area < SMALL_HOLE * total) / total)
+    return max(float(np.mean(shares)) - shares[0], 0.0)
+
+
+def rigid_limbs(reference: Reference, controls: Controls) -> Iterator[U8]:
+    """The naive way: the pixels nearest to each bone move with it, by a similarity, in a fixed order; nothing is completed."""
+    import cv2
+
+    from dreamactor_cli.renderers.geometry.body_pose import fit_similarity
+    from dreamactor_cli.renderers.geometry.body_skeleton import BONES, TORSO, distances, skeleton_of, torso_distance, with_points
+    from dreamactor_cli.renderers.geometry.layers import complete_background, dilate
+
+    image, matte = reference.images[0], reference.matte[0]
+    height, width = matte.shape
+    body = reference.controls.body
+    assert body is not None and controls.body is not None
+    skeleton = skeleton_of(body, None, 0, width, height)
+    points = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).reshape(-1, 2).astype(np.float64)
+    reach = np.full((len(BONES), len(points)), np.inf)
+    for index, bone in enumerate(BONES):
+        if skeleton.bones[index] and index != TORSO:
+            reach[index] = np.divide(*distances(points, skeleton, bone))
+    reach[TORSO] = 0.6 + torso_distance(points, skeleton) / (0.09 * skeleton.scale)
+    nearest = reach.argmin(0).reshape(height, width)
+    background = complete_background(image, dilate(matte > 0.1, 0.03 * height))
+    corners = [11, 12, 23, 24]
+    for frame in range(controls.num_frames):
+        target = with_points(controls.body.joints_2d[frame].astype(np.float64))
+        out = background.copy()
+        for index, bone in enumerate(BONES):
+            ends = corners if index == TORSO else [bone.start, bone.end]
+            if not skeleton.bones[index]:
+                continue
+            matrix = fit_similarity(skeleton.points[ends], target[ends], np.ones(len(ends)))
+            alpha = np.where(nearest == index, matte, 0).astype(np.float32)
+            alpha = cv2.warpAffine(alpha, matrix, (width, height))[..., None]
+            out = out * (1 - alpha) + cv2.warpAffine(image, matrix, (width, height)) * alpha
+        yield np.clip(np.rint(out), 0, 255).astype(np.uint8)
+
+
+def write_video(path: Path, frames: Iterator[U8], fps: Any) -> None:
+    """Encode frames (H, W, 3)."""
+    from dreamactor_cli.media import VideoWriter
+
+    first = next(frames)
+    with VideoWriter(path, width=first.shape[1], height=first.shape[0], fps=fps, crf=12, overwrite=True) as writer:
+        writer.write(first)
+        for frame in frames:
+            writer.write(frame)
+
+
+def sheet(work: Path, pairs: Sequence[tuple[Path, Path]]) -> Path:
+    """Frames of all cross renders, a row a picture."""
+    import av
+    import cv2
+
+    rows: dict[str, list[U8]] = {}
+    for picture, clip in pairs:
+        path = work / f"cross_{picture.stem}_{clip.stem}.mp4"
+        if not path.exists():
+            continue
+        with av.open(str(path)) as container:
+            frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+        for index in np.linspace(0, len(frames) - 1, SHEET_FRAMES + 1).astype(int)[1:]:
+            frame = frames[index]
+            width = round(frame.shape[1] * SHEET_HEIGHT / frame.shape[0])
+            rows.setdefault(picture.stem, []).append(cv2.resize(frame, (width, SHEET_HEIGHT), interpolation=cv2.INTER_AREA))
+    lines = [np.hstack(row) for row in rows.values()]
+    wide = max(line.shape[1] for line in lines)
+    made = work / "sheet.png"
+    cv2.imwrite(str(made), np.vstack([np.pad(line, ((0, 0), (0, wide - line.shape[1]), (0, 0))) for line in lines]))
+    return made
+
+
+def wanted(chosen: argparse.Namespace) -> tuple[list[Path], list[tuple[Path, Path]]]:
+    """Clips of self mode, and pairs of cross mode."""
+    names = set(filter(None, chosen.only.split(",")))
+    clips = [p for folder in ("half", "full") for p in sorted((MEDIA / folder).iterdir()) if p.stem not in LEFT_OUT]
+    drivers = [p for name in DRIVERS for p in clips if p.stem == name]
+    pictures = [p for name in PICTURES for p in (MEDIA / "photo").iterdir() if p.stem == name]
+    if names:
+        pictures = [p for p in pictures if p.stem in names] or pictures
+        drivers = [p for p in drivers if p.stem in names] or drivers
+        clips = [p for p in clips if p.stem in names]
+    return clips, [(picture, driver) for picture in pictures for driver in drivers]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = options(__doc__ or "")
+    made.add_argument("--only", default="", help="names of clips and pictures without suffix, by commas")
+    made.add_argument("--mode", choices=("self", "cross", "speed", "all"), default="all")
+    made.add_argument("--frames", type=int, default=36, help="frames of each clip")
+    made.add_argument("--rate", type=int, default=12, help="frames a second at which clips are cut")
+    made.add_argument("--work", type=Path, default=RESULTS / "body", help="where the renders stay")
+    made.add_argument("--keep-cache", action="store_true", help="use the controls of the last run (wrong after a change of them)")
+    return made
+
+
+def main() -> int:
+    """Run the measurement."""
+    chosen = parser().parse_args()
+    need(MEDIA / "half", MEDIA / "full", MEDIA / "photo", RULER)
+    clips, pairs = wanted(chosen)
+    work = chosen.work.resolve()
+    if not chosen.keep_cache:
+        shutil.rmtree(work / "cache", ignore_errors=True)
+    measurement = BodyMeasurement(work, chosen.frames, chosen.rate)
+    made: dict[str, tuple[list[Row], Sequence[Bar], Sequence[str]]] = {}
+    tasks: dict[str, list[tuple[str, Callable[[], Row]]]] = {
+        "self": [(c.stem, lambda c=c: measurement.self_mode(c)) for c in clips],  # type: ignore[misc]
+        "cross": [(f"{p.stem} by {c.stem}", lambda p=p, c=c: measurement.cross_mode(p, c)) for p, c in pairs],  # type: ignore[misc]
+        "speed": [("speed", measurement.speed)],
+    }
+    told = {
+        "self": (SELF_BARS, SHOWN_SELF),
+        "cross": (CROSS_BARS, ("joint_r", "cracks")),
+        "speed": (SPEED_BARS, ("fps", "tool_fps")),
+    }
+    for mode, jobs in tasks.items():
+        if chosen.mode in (mode, "all"):
+            made[mode] = ([attempt(name, job) for name, job in jobs], *told[mode])
+    lines = {mode: show(f"{mode} mode", rows, shown, bars) for mode, (rows, bars, shown) in made.items() if rows}
+    if "cross" in made:
+        print(f"\nsheet: {sheet(work, pairs)}", file=sys.stderr)
+    failed = sum(bool(row.error) for rows, _, _ in made.values() for row in rows)
+    missed = [line["figure"] for group in lines.values() for line in group if False in (line["mean_met"], line.get("worst_met"))]
+    print(f"\n{len(missed)} bars missed at the mean or at the worst clip, {failed} runs failed")
+    write_results(
+        "body",
+        {"frames": chosen.frames, "rate": chosen.rate, "bars": lines}
+        | {mode: {row.name: row.figures | {"error": row.error} for row in rows} for mode, (rows, _, _) in made.items()},
+    )
+    return 1 if missed or failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
