@@ -39,7 +39,7 @@ PARTS = {
     "pose_encoder": "dreamactor_cli.models.pose_encoder:PoseEncoder",
     "face_motion": "dreamactor_cli.models.face_motion:FaceMotionEncoder",
 }
-_TRAIN = "dreamactor train diffusion --config starter -o DIR"
+_TRAIN = "dreamactor train diffusion --config starter -o DIR"  # which writes DIR/weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ def read_index(folder: Path) -> Index:
         index = Index(**{**read, "inputs": tuple(read["inputs"])}, files=files)
         usable = 0 <= int(index.size) <= 8192 and int(index.frames) >= 1 and float(index.shift) > 0
     except FileNotFoundError as error:
-        hint = f"make some with `{_TRAIN}`, and name the folder with --weights DIR"
+        hint = f"make some with `{_TRAIN}`, and name them with --weights DIR/weights"
         raise MissingRequirement(f"no weights of the diffusion renderer are in {folder}", hint) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableInput(f"{folder / INDEX} does not describe weights of the diffusion renderer", _remedy()) from error

@@ -10,6 +10,7 @@ import torch
 from dreamactor_cli.contracts import Preset
 from dreamactor_cli.models import weights_folder
 from dreamactor_cli.models.pipeline import DreamActorPipeline
+from dreamactor_cli.models.vae_norms import quicken
 
 Key = tuple[object, ...]
 
@@ -35,6 +36,7 @@ def load(folder: Path, preset: Preset, device: str, key: Key) -> Loaded:
         MissingRequirement, UnreadableInput: as `weights_folder.load`.
     """
     models, index = weights_folder.load(folder, dtype=getattr(torch, precision(preset, device)))
+    quicken(models.vae)
     if preset.quantize != "off":
         _quantize(models.transformer, preset.quantize)
     ratios = index.about.get("mag_ratios")
