@@ -93,9 +93,11 @@ class WanAnimateRenderer:
             if settings.scene is None:
                 return Pictures(poses=draw_poses(window, reference.controls, width, height), faces=face)
             part = settings.scene.window(start, stop)
-            place = widened(_resized(part.person, width, height))
+            poses = draw_poses(part.controls, part.controls, width, height)
+            # A matte may miss a hand that the skeleton knows.
+            place = widened(np.maximum(_resized(part.person, width, height), 255 * poses.any(3).astype(np.uint8)))
             around = _resized(part.frames, width, height) * (place == 0)[..., None]
-            return Pictures(poses=draw_poses(part.controls, part.controls, width, height), faces=face, around=around, place=place)
+            return Pictures(poses=poses, faces=face, around=around, place=place)
 
         overlap = preset.conditioning_frames
         sampling = Sampling(
