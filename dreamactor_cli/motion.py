@@ -17,7 +17,8 @@ A motion is a TOML file::
     eye_contact = 1.0               # the eyes stay with the camera when the head turns
 
 Curves are the ARKit blendshapes (``jawOpen``, ``mouthSmileLeft``; without ``Left`` and ``Right`` both sides: ``mouthSmile``)
-from 0 to 1, and the `CHANNELS`. Retargeting is relative to the first frame, so a motion begins with all curves at 0.
+from 0 to 1, the `CHANNELS`, and of the body the joint angles of `motion_body` (``leftElbow``; ``elbow`` is both).
+Retargeting is relative to the first frame, so a motion begins with all curves at 0.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from dreamactor_cli import head_space, motion_layers, nearest, person_space
+from dreamactor_cli import head_space, motion_body, motion_layers, nearest, person_space
 from dreamactor_cli.contracts import BLENDSHAPES, Controls, Face, Head
 from dreamactor_cli.controls import blendshapes
 from dreamactor_cli.controls.gaze import gaze_angles
@@ -52,7 +53,8 @@ CHANNELS: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 SIDEWAYS = ("jawLeft", "mouthLeft")  # movements to a side, not of a side
 BOTH_SIDES = tuple(n.removesuffix("Left") for n in BLENDSHAPES if n.endswith("Left") and n not in SIDEWAYS)
-CURVE_NAMES = (*BLENDSHAPES, *BOTH_SIDES, *CHANNELS)
+LIMITS = {**CHANNELS, **motion_body.BODY_CHANNELS, **motion_body.BOTH_ARMS_AND_LEGS}
+CURVE_NAMES = (*BLENDSHAPES, *BOTH_SIDES, *LIMITS)
 
 MAX_FILE_BYTES = 1_000_000
 MAX_KEYS = 10_000
@@ -124,7 +126,7 @@ class Motion(BaseModel):
         for name, curve in curves.items():
             if name not in CURVE_NAMES:
                 raise ValueError(f"there is no control {name[:60]!r}, {nearest.hint(name[:60], CURVE_NAMES)}")
-            low, high = CHANNELS.get(name, (0, 1))
+            low, high = LIMITS.get(name, (0, 1))
             if min(curve.values) < low or max(curve.values) > high:
                 raise ValueError(f"{name} must stay between {low} and {high}")
         return curves
@@ -188,7 +190,7 @@ def synthesise(motion: Motion, *, fps: Fraction, width: int, height: int, durati
         duration: seconds; None is the motion's own. A longer one begins again or holds the end, a shorter one cuts.
 
     Returns:
-        Face and head signals in driving space, ``round(duration * fps)`` frames.
+        Face, head and body in driving space, ``round(duration * fps)`` frames.
 
     Raises:
         UsageError: more frames than fit into memory were asked for.
@@ -213,20 +215,23 @@ def perform(
         start, stop: of the frames that are wanted; None is to the end.
 
     Returns:
-        Face and head signals in driving space of these frames.
+        Face, head and body in driving space of these frames.
     """
     curves = {
         channel: np.concatenate([values[:1], values[start:stop]]) for channel, values in curves.items()
     }  # the torso moves from frame 0
     frames = len(next(iter(curves.values()))) - 1
     unit, middle = INTER_OCULAR * min(width, height), np.array([(width - 1) / 2, (height - 1) / 2])
+    figure = motion_body.perform_body(curves, frames + 1)
     torso = _torso(curves, frames + 1, unit, middle)
-    first = np.linalg.inv(torso[0])
-    curves, torso = {channel: values[1:] for channel, values in curves.items()}, torso[1:]
+    px, head = unit / motion_body.INTER_OCULAR, middle + unit * (head_space.SPHERE_CENTER - FACE_MIDDLE)[:2]
+    carried = figure.carried(px, head) @ torso
+    first = np.linalg.inv(carried[0])
+    curves, torso, carried, figure = {c: values[1:] for c, values in curves.items()}, torso[1:], carried[1:], figure.after(1)
     weights = _weights(curves, frames)
     identity = head_space.template()
     expression = blendshapes.displacement(weights)
-    pose = _head_pose(curves, frames, unit, torso, middle)
+    pose = _head_pose(curves, frames, unit, torso, middle, figure)
     center, radius = head_space.sphere_of(pose)
     return Controls(
         num_frames=frames, fps=fps, width=width, height=height, space="driving",
@@ -237,9 +242,10 @@ def perform(
         ),
         head=Head(
             rotation=_f32(pose.rotation), center=_f32(center), radius=_f32(radius), score=np.ones(frames, np.float32),
-            head_2d=np.repeat(np.eye(2, 3, dtype=np.float32)[None], frames, 0), torso_2d=_f32((torso @ first)[:, :2]),
+            head_2d=np.repeat(np.eye(2, 3, dtype=np.float32)[None], frames, 0), torso_2d=_f32((carried @ first)[:, :2]),
             field=person_space.still_field(frames),
         ),
+        body=figure.signal(px, head, torso, center, pose.rotation),
         extractor_versions={"motion": name},
     )  # fmt: skip
 
@@ -297,14 +303,17 @@ def _torso(curves: Mapping[str, Array], frames: int, unit: float, middle: Array)
     return out
 
 
-def _head_pose(curves: Mapping[str, Array], frames: int, unit: float, torso: Array, middle: Array) -> head_space.HeadPose:
+def _head_pose(
+    curves: Mapping[str, Array], frames: int, unit: float, torso: Array, middle: Array, figure: motion_body.Performance
+) -> head_space.HeadPose:
     """Pose of the head: it turns about the neck, and the neck rides on the torso."""
     degrees = np.stack([_channel(curves, name, frames) for name in ("headYaw", "headPitch", "headRoll")], 1)
-    rotation = head_space.rotation_from_euler(degrees)
+    rotation = figure.torso @ head_space.rotation_from_euler(degrees)
     scale = unit * (1 + _channel(curves, "headZ", frames))
     rest = middle + unit * (NECK_PIVOT - FACE_MIDDLE)[:2]
     neck = np.zeros((frames, 3))
     neck[:, :2] = torso[:, :2, :2] @ rest + torso[:, :2, 2]
     neck[:, 0] += unit * _channel(curves, "headX", frames)
     neck[:, 1] += unit * _channel(curves, "headY", frames)
+    neck += unit / motion_body.INTER_OCULAR * figure.neck
     return head_space.HeadPose(scale, rotation, neck - scale[:, None] * (rotation @ NECK_PIVOT))

@@ -12,7 +12,7 @@ from dreamactor_cli.resources import presets_dir
 
 FPS = Fraction(25)
 NTSC = Fraction(30000, 1001)
-EXPECTED = ["greeting", "idle", "nod", "shake", "smile", "surprise", "talk", "turn", "wave", "wink"]
+EXPECTED = ["greeting", "idle", "nod", "shake", "smile", "surprise", "talk", "turn", "walk", "wave", "wink"]
 HEADER = 'name = "mine"\nduration = 2.0\n'
 
 
