@@ -16,10 +16,13 @@ from dreamactor_cli.models.video_vae import LatentDecoder, LatentEncoder, denorm
 STATISTICS = {"latents_mean": [0.5, -1.0, 0.0, 2.0], "latents_std": [2.0, 1.0, 0.5, 3.0]}
 
 
-@pytest.fixture(scope="module")
-def vae() -> AutoencoderKLWan:
+@pytest.fixture(scope="module", params=["plain", "residual and patches"])
+def vae(request: pytest.FixtureRequest) -> AutoencoderKLWan:
+    """In the form of Wan 2.1, and in that of Wan 2.2, which the starter has."""
     torch.manual_seed(0)
-    return video_vae.make_vae({**load_config("debug").vae, **STATISTICS}).eval().requires_grad_(False)
+    config = load_config("debug" if request.param == "plain" else "starter").vae
+    small = {"base_dim": 4, "z_dim": 4, **STATISTICS}
+    return video_vae.make_vae({**config, **small}).eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
