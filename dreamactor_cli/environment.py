@@ -53,7 +53,7 @@ def examine(cache_dir: Path | None = None) -> list[Finding]:
     """Look at everything, the needed first."""
     packages = [_package(distribution, module) for distribution, module in NEEDED]
     later = [_later(distribution) for distribution in LATER]
-    machine = [_cores(), _memory(), *_cache(cache_dir), _gpu()]
+    machine = [_cores(), _memory(), *_cache(cache_dir), _gpu(), _models()]
     return [_python(), *packages, _ffmpeg(), *machine, *later]
 
 
@@ -156,3 +156,14 @@ def _gpu() -> Finding:
         return Finding(name="gpu", state="note", detail="none; the geometry renderer runs on the CPU")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return Finding(name="gpu", state="ok", detail=", ".join(names))
+
+
+def _models() -> Finding:
+    """Which public weights are here."""
+    from dreamactor_cli.model_store.known import CHECKSUMS, KNOWN, folder_of, models_dir
+
+    here = [name for name, model in KNOWN.items() if model.repo and (folder_of(name) / CHECKSUMS).is_file()]
+    if here:
+        return Finding(name="models", state="ok", detail=f"{', '.join(here)}, at {models_dir()}")
+    mend = "`dreamactor models list` says which there are"
+    return Finding(name="models", state="note", detail="none; the geometry renderer needs none", mend=mend)

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,6 +33,14 @@ class Ended(NamedTuple):
     def records(self) -> list[dict[str, Any]]:
         """The JSON objects of stdout."""
         return [json.loads(line) for line in self.out.splitlines()]
+
+
+@pytest.fixture(scope="session")
+def portrait(tmp_path_factory: pytest.TempPathFactory, astronaut_rgb: NDArray[np.uint8]) -> Path:
+    """Head and shoulders of the astronaut, 256x256."""
+    path = tmp_path_factory.mktemp("portrait") / "portrait.png"
+    cv2.imwrite(str(path), astronaut_rgb[:256, 96:352, ::-1])
+    return path
 
 
 @pytest.fixture

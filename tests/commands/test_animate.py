@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from dreamactor_cli.media import probe, read_frames
 
@@ -27,14 +26,6 @@ if TYPE_CHECKING:
 Cli = Callable[..., Any]
 
 ODD_NAME = "-a b'c\"d %05d ü:1"
-
-
-@pytest.fixture(scope="module")
-def portrait(tmp_path_factory: pytest.TempPathFactory, astronaut_rgb: NDArray[np.uint8]) -> Path:
-    """Head and shoulders of the astronaut, 256x256."""
-    path = tmp_path_factory.mktemp("portrait") / "portrait.png"
-    cv2.imwrite(str(path), astronaut_rgb[:256, 96:352, ::-1])
-    return path
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def test_this_machine_can_render(cli: Cli) -> None:
     ended = cli("doctor", "--json")
     found = {record["name"]: record for record in ended.records()}
     assert ended.code == 0
-    assert {"python", "numpy", "mediapipe", "ffmpeg", "cores", "memory", "disk", "cache", "gpu"} <= set(found)
+    assert {"python", "numpy", "mediapipe", "ffmpeg", "cores", "memory", "disk", "cache", "gpu", "models"} <= set(found)
     assert all(record["state"] in ("ok", "note") for record in found.values())
     assert found["numpy"]["detail"].startswith("1.")
     assert "libx264" in found["ffmpeg"]["detail"]

@@ -13,11 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
 import psutil
 import pytest
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from dreamactor_cli.cache import Cache
@@ -26,14 +23,6 @@ if TYPE_CHECKING:
 Cli = Callable[..., Any]
 Program = Callable[..., "subprocess.Popen[str]"]
 OWN = {"results.jsonl", "run.json", "report.html", "junit.xml", "results.csv"}
-
-
-@pytest.fixture(scope="module")
-def portrait(tmp_path_factory: pytest.TempPathFactory, astronaut_rgb: NDArray[np.uint8]) -> Path:
-    """Head and shoulders of the astronaut, 256x256."""
-    path = tmp_path_factory.mktemp("portrait") / "portrait.png"
-    cv2.imwrite(str(path), astronaut_rgb[:256, 96:352, ::-1])
-    return path
 
 
 @pytest.fixture

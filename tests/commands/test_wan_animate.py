@@ -8,10 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from dreamactor_cli.media import probe
 from dreamactor_cli.presets import load_preset, merge
@@ -21,14 +18,6 @@ if TYPE_CHECKING:
     from tests.conftest import FaceClip
 
 Cli = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def portrait(tmp_path_factory: pytest.TempPathFactory, astronaut_rgb: NDArray[np.uint8]) -> Path:
-    """Head and shoulders of the astronaut, 256x256."""
-    path = tmp_path_factory.mktemp("portrait") / "portrait.png"
-    cv2.imwrite(str(path), astronaut_rgb[:256, 96:352, ::-1])
-    return path
 
 
 @pytest.fixture
