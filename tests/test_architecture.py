@@ -102,7 +102,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "model_store": ("model_store", *BASE),
     "retarget": ("retarget", "controls.blendshapes", *BASE),
     "models": ("models", *BASE),
-    "training": ("training", "models", "media", "controls", *BASE),
+    "training": ("training", "models", "media", "controls", "cache", "tensor_file", *BASE),
     "controls.extract": ("controls", "controls_file", "cache", "media", *BASE),
     "controls.measurer": ("controls", "media", *BASE),
     "controls.speech": ("controls", "controls_file", "cache", "media", "models", *BASE),

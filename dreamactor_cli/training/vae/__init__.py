@@ -1,0 +1,1 @@
+"""Training of the small video VAE that the starter weights stand on."""
