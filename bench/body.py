@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from common import MEDIA, RESULTS, RULER, first_frame, must, need, options, print_table, tool, write_results
+from common import MEDIA, RESULTS, RULER, first_frame, must, need, options, tool, write_results
 from numpy.typing import NDArray
-from portrait import Bar, Figures, Measurement, Row, attempt, pick, show
+from portrait import Bar, Figures, Measurement, Row, attempt, minus, pick, show
 
 if TYPE_CHECKING:
     from dreamactor_cli.contracts import Controls, Reference
@@ -46,7 +46,8 @@ SMALL_HOLE = 0.01  # of the person: larger ones lie between arm and torso
 SHEET_FRAMES, SHEET_HEIGHT = 4, 240
 
 REPORTED = {
-    "pck": "body.pck.all", "pck_arms": "body.pck.arms", "pck_hands": "body.pck.hands", "pck_legs": "body.pck.legs", "joint_r": "body.joint_mean_r", "person_gain": "image.person.gain.psnr",
+    "pck": "body.pck.all", "pck_arms": "body.pck.arms", "pck_hands": "body.pck.hands", "pck_legs": "body.pck.legs",
+    "joint_r": "body.joint_mean_r", "person_gain": "image.person.gain.psnr",
     "frame_gain": "image.frame.gain.psnr", "face_gain": "image.face.gain.psnr", "pose_missing": "body.pose_missing",
 }  # fmt: skip
 SELF_BARS = (
@@ -115,7 +116,7 @@ class BodyMeasurement(Measurement):
             portrait = self.work / f"portrait_{clip.stem}.mp4"
             self.animate(picture, clip, portrait, "--region", "face,head")
             other = self.judge(portrait, clip, picture, "self")["face_gain"]
-            figures["face_over_portrait"] = None if other is None else figures["face_gain"] - other
+            figures["face_over_portrait"] = minus(figures["face_gain"], other)
         figures["cracks"] = 100 * cracks(reference, controls)
         return Row(name=clip.stem, figures=figures)
 

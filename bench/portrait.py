@@ -173,7 +173,7 @@ class Measurement:
             must(self.ruler("baselines.py", *command, "--cache", self.work / "tracking"))
             other = self.judge(affine, clip, reference, "self")
             figures |= {f"affine_{key}": other[key] for key in ("face_gain", "ring_gain", "frame_gain")}
-            figures["face_over_affine"] = _minus(figures["face_gain"], other["face_gain"])
+            figures["face_over_affine"] = minus(figures["face_gain"], other["face_gain"])
         return Row(name=clip.stem, figures=figures)
 
     def cross_mode(self, picture: Path, clip: Path) -> Row:
@@ -216,7 +216,7 @@ def figures_of(report: Mapping[str, Any]) -> Figures:
     temporal, timing = report["temporal"], report["timing"]
     own, driving = temporal["face_hf_jitter"], temporal["face_hf_jitter_driving"]
     figures["jitter"] = own / driving if own is not None and driving else None
-    figures["rate_diff"] = _minus(timing["fps_produced"], timing["fps_driving"])
+    figures["rate_diff"] = minus(timing["fps_produced"], timing["fps_driving"])
     figures["sound_lost"] = float(timing["audio_driving"] and not timing["audio_produced"])
     lag = timing.get("audio_lag_s")
     figures["sound_lag"] = None if lag is None else 1000.0 * lag
@@ -231,7 +231,8 @@ def pick(report: Mapping[str, Any], where: str) -> float | None:
     return found if found is None else float(found)
 
 
-def _minus(a: float | None, b: float | None) -> float | None:
+def minus(a: float | None, b: float | None) -> float | None:
+    """A difference, if both are there."""
     return None if a is None or b is None else a - b
 
 

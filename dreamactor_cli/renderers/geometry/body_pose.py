@@ -6,28 +6,39 @@ of the body. The torso follows shoulders and hips, and what bulges towards the c
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli.body_space import HIPS, SHOULDERS
 from dreamactor_cli.renderers.geometry.body_mesh import BodyMesh
 from dreamactor_cli.renderers.geometry.body_skeleton import (
+    BONE_INDEX,
     BONES,
     HEAD,
     NECK,
+    SIDES,
     SKULL,
     TORSO,
     Skeleton,
     torso_outline,
+    with_points,
 )
 
 Array = NDArray[np.float64]
 
 LENGTHS = (0.22, 1.4)  # of a limb in the frame against the picture, beside the body's own change of size
+# Bones that tell how large a body is.
+MEASURED = ((11, 12), (23, 24), (11, 23), (12, 24), (11, 13), (12, 14), (23, 25), (24, 26))
 RIGID = ("left_hand", "right_hand", "left_foot", "right_foot")  # bones that keep their length
 FEET = ("left_foot", "right_foot")
 FOOT_TURN, FOOT_LIMIT = 0.6, 0.8  # share of the turn that a foot follows, and the most of it, rad
 HAND_LIMIT = 1.3  # rad that a hand turns against its forearm
+SIZES = (0.4, 2.5)  # of a body in a frame against the picture
+WIDTHS = (float(np.cos(np.radians(35.0))), 1.2)  # of the torso likewise, beside the change of size: of one that turns so far
+TILT = 0.4  # of the line between the shoulders against the spine, as a share of it
+TURN_SLACK = np.radians(5.0)  # beyond the limit that nobody sees
 TORSO_SHEAR = 0.6  # how far the torso follows its four corners, against their similarity
 TURN_LIMIT = np.radians(35.0)
 BULGE = 0.10  # metres that the middle of the torso stands out before the line between the shoulders
@@ -35,16 +46,38 @@ UNSEEN = 0.15  # weight of a hip or shoulder that the picture does not show
 FATTER = 2.0  # up to how much the inside of a bent joint is widened again
 
 
+class Placement(NamedTuple):
+    """The skeleton of a frame.
+
+    Attributes:
+        points: (37, 2), px.
+        size: of the body against the picture.
+        turn: of the torso against the picture, rad; positive takes the person's left side away from the camera.
+    """
+
+    points: Array
+    size: float
+    turn: float
+
+    @property
+    def too_far(self) -> bool:
+        """Whether the torso turns further than a picture can follow."""
+        return abs(self.turn) > TURN_LIMIT + TURN_SLACK
+
+
 class BodyPose:
     """Moves the nodes of one picture.
 
     Args:
         skeleton: of the picture.
+        space: its joints, (33, 3) metres.
         mesh: its nodes.
     """
 
-    def __init__(self, skeleton: Skeleton, mesh: BodyMesh) -> None:
+    def __init__(self, skeleton: Skeleton, space: Array, mesh: BodyMesh) -> None:
         self._rest = skeleton
+        self._length = _total_length(space)
+        self._turn = torso_turn(space)
         self._mesh = mesh
         self._used = np.flatnonzero(skeleton.bones)
         self._weights = np.ascontiguousarray(mesh.weights[:, self._used])
@@ -54,18 +87,18 @@ class BodyPose:
         across = corners[[0, 3]].mean(0) - corners[[1, 2]].mean(0)  # from the person's right to the left
         self._half = max(0.5 * float(np.linalg.norm(across)), 0.1 * skeleton.scale)
         self._across = across / max(float(np.linalg.norm(across)), 1e-6)
+        self._flip = np.eye(2) - 2 * np.outer(self._across, self._across)  # to the other side of the body
         offset = (mesh.nodes - self._center) @ self._across / (1.25 * self._half)
         # In front of the line between the shoulders, like a cylinder; nothing at its sides.
         self._bulge = BULGE * skeleton.scale * np.sqrt(np.clip(1 - offset**2, 0, 1)) * mesh.weights[:, TORSO]
 
-    def move(self, matrices: Array, points: Array, turn: float) -> Array:
-        """Places (N, 2) px of the nodes in a frame.
+    def place(self, joints: Array, space: Array) -> Placement:
+        """The skeleton of a frame, from its joints (33, 2) px and (33, 3) metres."""
+        size = float(np.clip(_total_length(space) / max(self._length, 1e-6), *SIZES))
+        return Placement(with_points(joints), size, _wrapped(torso_turn(space) - self._turn))
 
-        Args:
-            matrices: of the bones, see `matrices`.
-            points: of the frame's skeleton, (37, 2) px.
-            turn: of the torso against the picture, rad; positive takes the person's left side away from the camera.
-        """
+    def move(self, matrices: Array, place: Placement) -> Array:
+        """Places (N, 2) px of the nodes in a frame, by the maps of the bones from `matrices`."""
         matrices = matrices[self._used]
         blended = (self._weights @ matrices.reshape(-1, 6)).reshape(-1, 2, 3)
         linear, offset = blended[:, :, :2], blended[:, :, 2]
@@ -75,43 +108,68 @@ class BodyPose:
         have = np.abs(linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0])
         swell = np.clip(np.sqrt(self._weights @ area / np.maximum(have, 1e-6)), 1, FATTER)
         out = pivots + swell[:, None] * np.einsum("nij,nj->ni", linear, self._mesh.nodes - self._pivots)
-        slide = np.sin(np.clip(turn, -TURN_LIMIT, TURN_LIMIT)) * self._bulge
-        axis = points[SHOULDERS[0]] - points[SHOULDERS[1]]
-        axis = axis / max(float(np.linalg.norm(axis)), 1e-6)
-        if axis @ self._across < 0:
-            axis = -axis
-        return np.asarray(out + slide[:, None] * axis, np.float64)
+        slide = np.sin(np.clip(place.turn, -TURN_LIMIT, TURN_LIMIT)) * self._bulge
+        return np.asarray(out + slide[:, None] * (self._upright(place.points) @ self._across), np.float64)
 
-    def size(self, points: Array) -> float:
-        """Growth of the body since the picture, in a frame with points (37, 2) px."""
-        return grown(self._torso(points)[1])
-
-    def matrices(self, points: Array) -> Array:
-        """Affine maps (B, 2, 3) of the bones from the picture to a frame with points (37, 2) px."""
+    def matrices(self, place: Placement) -> Array:
+        """Affine maps (B, 2, 3) of the bones from the picture to a frame."""
         out = np.zeros((len(BONES), 2, 3))
-        torso, similarity = self._torso(points)
-        out[TORSO] = torso
-        size = grown(similarity)
-        out[HEAD] = self._head(points, similarity, size)
+        out[TORSO], similarity = self._torso(place)
+        out[HEAD] = self._head(place.points, similarity, place.size)
         for index in self._used:
             if index not in (TORSO, HEAD):
-                out[index] = self._limb(int(index), points, size)
+                out[index] = self._limb(int(index), place)
         return out
 
-    def _torso(self, points: Array) -> tuple[Array, Array]:
+    def mirrored(self, place: Placement, matrices: Array) -> Array:
+        """Maps (B, 2, 3) of the bones onto those of the other side, for a limb that is drawn in its place."""
+        out = matrices.copy()
+        moved = matrices[TORSO][:, :2] @ self._flip
+        out[TORSO] = np.column_stack([moved, matrices[TORSO] @ [*self._center, 1.0] - moved @ self._center])
+        for index in self._used:
+            name = BONES[index].name
+            for mine, theirs in (SIDES, SIDES[::-1]):
+                if name.startswith(mine):
+                    out[index] = self._limb(int(index), place, BONE_INDEX[name.replace(mine, theirs)])
+        return out
+
+    def _upright(self, points: Array) -> Array:
+        """Rotation (2, 2) of the spine in the picture's plane."""
+        rest = self._rest.points
+        spine = [p[list(SHOULDERS)].mean(0) - p[list(HIPS)].mean(0) for p in (rest, points)]
+        return _rotation(_angle(*spine))
+
+    def _corners(self, place: Placement) -> Array:
+        """Shoulders and hips of a frame, (4, 2) px, as wide as a torso that has turned no further than it may."""
+        out = []
+        upright = self._upright(place.points)
+        for pair in (SHOULDERS, HIPS):
+            middle = place.points[list(pair)].mean(0)
+            rest = upright @ (self._rest.points[pair[0]] - self._rest.points[pair[1]]) * place.size
+            line = place.points[pair[0]] - place.points[pair[1]]
+            length = max(float(np.linalg.norm(rest)), 1e-6)
+            along = rest / length
+            share = float(np.clip(line @ along / length, *WIDTHS))
+            across = np.array([-along[1], along[0]])
+            tilt = float(np.clip(line @ across, -TILT * length, TILT * length))
+            half = 0.5 * (share * length * along + tilt * across)
+            out += [middle + half, middle - half]
+        return np.array(out)
+
+    def _torso(self, place: Placement) -> tuple[Array, Array]:
         """Affine map of the torso, (2, 3), and the similarity nearest to it."""
         corners = [*SHOULDERS, *HIPS]
         weights = np.maximum(np.clip(self._rest.score[corners], 0, 1) ** 2, UNSEEN)
-        source, target = self._rest.points[corners], points[corners]
+        source, target = self._rest.points[corners], self._corners(place)
         similarity = fit_similarity(source, target, weights)
-        root = np.sqrt(weights)[:, None]
         design = np.column_stack([source, np.ones(4)])
         # What four corners do not tell, as where all lie on a line, stays with the similarity.
         residual = target - design @ similarity.T
-        ridge = 1e-3 * np.trace((design[:, :2] - source.mean(0)).T @ (design[:, :2] - source.mean(0))) * np.eye(3)
-        ridge[2, 2] = 1e-3
-        weighted = root * design
-        affine = similarity + np.linalg.solve(weighted.T @ weighted + ridge, weighted.T @ (root * residual)).T
+        spread = design[:, :2] - source.mean(0)
+        ridge = np.diag([1e-3 * float((spread**2).sum())] * 2 + [1e-3])
+        weighted = np.sqrt(weights)[:, None] * design
+        right = weighted.T @ (np.sqrt(weights)[:, None] * residual)
+        affine = similarity + np.linalg.solve(weighted.T @ weighted + ridge, right).T
         return TORSO_SHEAR * affine + (1 - TORSO_SHEAR) * similarity, similarity
 
     def _head(self, points: Array, similarity: Array, size: float) -> Array:
@@ -124,33 +182,30 @@ class BodyPose:
         where = points[NECK] + 0.5 * (b - linear @ a)
         return np.column_stack([linear, where - linear @ self._rest.points[NECK]])
 
-    def _limb(self, index: int, points: Array, size: float) -> Array:
-        """Affine map of a limb's bone, (2, 3)."""
-        bone = BONES[index]
-        u = self._rest.points[bone.end] - self._rest.points[bone.start]
+    def _limb(self, index: int, place: Placement, onto: int | None = None) -> Array:
+        """Affine map of a limb's bone, (2, 3): onto itself in the frame, or mirrored onto that of the other side."""
+        points, size = place.points, place.size
+        flip = np.eye(2) if onto is None else self._flip
+        target = index if onto is None else onto
+        start, bone = self._rest.points[BONES[index].start], BONES[target]
+        u = flip @ (self._rest.points[BONES[index].end] - start)
         v = points[bone.end] - points[bone.start]
         length, wanted = max(float(np.linalg.norm(u)), 1e-6), max(float(np.linalg.norm(v)), 1e-6)
         along = float(np.clip(wanted / length / size, *LENGTHS)) * size
         turn = _angle(u, v)
         if bone.name in RIGID:
             along = size
-            before = BONES[index - 1]
-            carried = _angle(
-                self._rest.points[before.end] - self._rest.points[before.start], points[before.end] - points[before.start]
-            )
             if bone.name in FEET:
                 turn = float(np.clip(FOOT_TURN * turn, -FOOT_LIMIT, FOOT_LIMIT))
             else:
+                mine, theirs = BONES[index - 1], BONES[target - 1]
+                rest = flip @ (self._rest.points[mine.end] - self._rest.points[mine.start])
+                carried = _angle(rest, points[theirs.end] - points[theirs.start])
                 turn = carried + float(np.clip(_wrapped(turn - carried), -HAND_LIMIT, HAND_LIMIT))
         e = u / length
         normal = np.array([-e[1], e[0]])
-        linear = _rotation(turn) @ (along * np.outer(e, e) + size * np.outer(normal, normal))
-        return np.column_stack([linear, points[bone.start] - linear @ self._rest.points[bone.start]])
-
-
-def grown(matrix: Array) -> float:
-    """By how much an affine map (2, 3) makes things larger."""
-    return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+        linear = _rotation(turn) @ (along * np.outer(e, e) + size * np.outer(normal, normal)) @ flip
+        return np.column_stack([linear, points[bone.start] - linear @ start])
 
 
 def fit_similarity(source: Array, target: Array, weights: Array) -> Array:
@@ -176,6 +231,12 @@ def _angle(a: Array, b: Array) -> float:
 
 def _wrapped(angle: float) -> float:
     return float((angle + np.pi) % (2 * np.pi) - np.pi)
+
+
+def _total_length(space: Array) -> float:
+    """Sum of the lengths of the bones of joints (33, 3) metres: how large a body is, wherever its limbs point."""
+    ends = np.array([(a, b) for a, b in MEASURED])
+    return float(np.linalg.norm(space[ends[:, 0]] - space[ends[:, 1]], axis=1).sum())
 
 
 def torso_turn(joints: Array) -> float:

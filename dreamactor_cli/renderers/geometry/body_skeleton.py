@@ -92,6 +92,15 @@ JOINTS: tuple[Joint, ...] = (*_LEFT[1], *_RIGHT[1])
 BONE_INDEX = {bone.name: index for index, bone in enumerate(BONES)}
 
 
+def other_side(part: int) -> int:
+    """The part on the other side of the body; the core is its own."""
+    name = PARTS[part]
+    for mine, theirs in (SIDES, SIDES[::-1]):
+        if name.startswith(mine):
+            return PARTS.index(name.replace(mine, theirs))
+    return part
+
+
 def with_points(joints: Array) -> Array:
     """Joints (..., 33, d) with the points of `BONES` that are none, (..., 37, d)."""
     knuckles = [joints[..., [fingers[0], fingers[1]], :].mean(-2) for fingers in FINGERS]

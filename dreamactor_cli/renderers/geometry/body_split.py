@@ -6,6 +6,7 @@ moved to the edges of the picture (watershed). Legs that a skirt joins are no pa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -17,7 +18,6 @@ from dreamactor_cli.renderers.geometry.body_skeleton import (
     BONES,
     CORE,
     HAND_PARTS,
-    HEAD,
     PARTS,
     TORSO,
     Bone,
@@ -37,7 +37,8 @@ NOBODY = -1
 SOMEBODY = 0.4  # alpha from which a pixel is told to be of a part
 TORSO_REACH = 0.09  # metres beyond the line between the joints that are as near as a limb's radius
 INSIDE = 0.62  # how near the inside of the torso is, in limbs' radii: limbs in front of it are nearer
-BEHIND = 0.06  # metres behind the torso from which a limb is hidden by it
+LEGS = tuple(index for index, name in enumerate(PARTS) if name.endswith(("thigh", "shin")))
+SKIRT_FACING = 0.13  # metres between the hips in the picture from which legs are seen from the front
 SURE = 0.45  # lead in limbs' radii from which no edge of the picture is asked
 SMOOTH = 2.0  # px of the working size over which the border between two parts is smoothed
 SKIRT_SPREAD = 1.35  # distance of the knees, in widths of a thigh, from which legs that touch are under a skirt
@@ -64,13 +65,14 @@ class Split:
     carried: tuple[int, ...]
 
 
-def split(image: U8, alpha: F32, skeleton: Skeleton) -> Split:
+def split(image: U8, alpha: F32, skeleton: Skeleton, order: Sequence[int]) -> Split:
     """Tell the parts of a person apart.
 
     Args:
         image: (H, W, 3), RGB.
         alpha: (H, W), 0..1, how much of a pixel is the person.
         skeleton: of the picture.
+        order: parts from the farthest to the nearest, in the picture.
     """
     height, width = alpha.shape
     shrink = min(1.0, WORK_SIZE / max(height, width))
@@ -81,7 +83,7 @@ def split(image: U8, alpha: F32, skeleton: Skeleton) -> Split:
     points = (np.stack([columns.ravel(), rows.ravel()], 1) + 0.5) / shrink - 0.5
     carried = _carried(skeleton, person, shrink)
     reach = _reach(points, skeleton, carried).reshape(len(PARTS), size[1], size[0])
-    labels = _labels(small, person, _priority(reach, skeleton, carried))
+    labels = _labels(small, person, _priority(reach, order))
     return Split(labels=labels, reach=reach.astype(np.float32), shrink=shrink, carried=carried)
 
 
@@ -122,6 +124,8 @@ def _carried(skeleton: Skeleton, person: Mask, shrink: float) -> tuple[int, ...]
     if not all(part in skeleton.parts for part in thighs):
         return tuple(own)
     hips, knees = skeleton.points[list(HIPS)], skeleton.points[list(KNEES)]
+    if np.linalg.norm(hips[0] - hips[1]) < SKIRT_FACING * skeleton.scale:
+        return tuple(own)  # from the side, one leg is seen through the other
     thigh = 2 * 0.08 * skeleton.scale
     apart = float(np.linalg.norm(knees[0] - knees[1])) / thigh
     filled, wide = [], []
@@ -173,15 +177,12 @@ def _part_of(bone: Bone, skeleton: Skeleton, carried: tuple[int, ...]) -> int:
     return carried[bone.part]
 
 
-def _priority(reach: Array, skeleton: Skeleton, carried: tuple[int, ...]) -> Array:
+def _priority(reach: Array, order: Sequence[int]) -> Array:
     """`_reach` where a limb behind the torso yields to it; the lowest has a pixel."""
     out = reach.copy()
-    torso = skeleton.depth[[11, 12, 23, 24]].mean()
-    for index, bone in enumerate(BONES):
-        if index in (TORSO, HEAD) or not skeleton.bones[index] or carried[bone.part] == CORE:
-            continue
-        if skeleton.depth[bone.end] > torso + BEHIND and bone.end not in KNEES:
-            inside, part = reach[CORE] < 1.0, _part_of(bone, skeleton, carried)
+    inside = reach[CORE] < 1.0
+    for part in order[: list(order).index(CORE)]:
+        if part not in LEGS:
             out[part] = np.where(inside, np.maximum(out[part], reach[CORE] + 0.3), out[part])
     return out
 

@@ -59,11 +59,15 @@ class GeometryRenderer:
         moves = controls.window(0, 1).body is not None
         actor = self._actor(reference, settings, body=moves)
         threads = max((settings.threads or self.threads) >> settings.memory, 1)
+        told = False
         waiting: deque[Future[U8]] = deque()
         with threadpool_limits(1), ThreadPoolExecutor(threads, thread_name_prefix="geometry") as pool:
             try:
                 for start in range(0, controls.num_frames, WINDOW):
                     window = controls.window(start, start + WINDOW)
+                    if not told and isinstance(actor, BodyActor) and actor.turns_too_far(window):
+                        told = True
+                        settings.warn("the driver turns further than one picture can follow: the torso is held at 35 degrees")
                     for index in range(window.num_frames):
                         waiting.append(pool.submit(actor.draw, window, index, settings.alpha))
                         if len(waiting) > 2 * threads:

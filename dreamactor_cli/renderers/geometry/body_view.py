@@ -1,0 +1,189 @@
+"""One picture of a body, taken apart: its parts as textures on meshes, and where they go in a frame."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamactor_cli.contracts import Controls, Reference
+from dreamactor_cli.renderers.geometry.body_hands import HandMesh
+from dreamactor_cli.renderers.geometry.body_layers import PartLayer, part_layers
+from dreamactor_cli.renderers.geometry.body_mesh import build_mesh
+from dreamactor_cli.renderers.geometry.body_order import depth_order
+from dreamactor_cli.renderers.geometry.body_pose import BodyPose, Placement
+from dreamactor_cli.renderers.geometry.body_skeleton import (
+    BONE_INDEX,
+    HAND_PARTS,
+    PARTS,
+    SIDES,
+    Skeleton,
+    other_side,
+    skeleton_of,
+    with_points,
+)
+from dreamactor_cli.renderers.geometry.body_split import bones_mask, connected, split
+from dreamactor_cli.renderers.geometry.compositing import COVERAGE
+from dreamactor_cli.renderers.geometry.layers import Layers, fill, separate
+from dreamactor_cli.renderers.geometry.portrait import Face, jaw, oval_mask
+from dreamactor_cli.renderers.geometry.raster import DrawnLayer, MapGrid, rasterize
+from dreamactor_cli.renderers.geometry.texture import Texture
+
+U8 = NDArray[np.uint8]
+I32 = NDArray[np.int32]
+Array = NDArray[np.float64]
+
+MAP_STEP = 3  # px of the frame per sample of a map
+ENLARGED = 2  # the most that a texture is enlarged
+FINE_UP_TO = 110  # px, size of a part up to which every pixel is rasterised
+THIN = 0.15  # see `layers.separate`: a body goes far away from where it stood
+TOLERANCE = 10.0  # likewise: what only the picture at rest would show leaves specks where the body was
+STRAY = 45.0
+TEXTURE_FADE = (0.004, 0.04)
+MARGIN = 2  # samples around a layer
+
+
+class Part(NamedTuple):
+    """A part, ready to be drawn.
+
+    Attributes:
+        texture: its colours.
+        nodes: which of the mesh's nodes it has, (N,).
+        triangles: among them, (M, 3).
+        attributes: (N, 3), where in the texture they lie, and their coverage.
+        share: of it that the picture shows, 0..1.
+    """
+
+    texture: Texture
+    nodes: NDArray[np.int64]
+    triangles: I32
+    attributes: NDArray[np.float32]
+    share: float
+
+
+class Moved(NamedTuple):
+    """A view in a frame.
+
+    Attributes:
+        places: (N, 2) px of the nodes of each part.
+        triangles: (M, 3) of the parts that lose some in this frame.
+    """
+
+    places: dict[int, Array]
+    triangles: dict[int, I32]
+
+
+class View:
+    """One picture of a reference.
+
+    Args:
+        reference: as in `contracts.Reference`.
+        index: of the picture.
+        face: of the picture, None if it shows none or it does not count.
+
+    Attributes:
+        layers: person and background, (H, W).
+        parts: what the picture shows.
+        nodes: of the whole body's mesh, (N, 2) px.
+        pose: moves them.
+    """
+
+    def __init__(self, reference: Reference, index: int, face: Face | None) -> None:
+        body = reference.controls.body
+        assert body is not None  # else it is a portrait
+        image = reference.images[index]
+        height, width = image.shape[:2]
+        skeleton = skeleton_of(body, reference.controls.hands, index, width, height)
+        space = body.joints_3d[index].astype(np.float64)
+        order = depth_order(range(len(PARTS)), with_points(space))
+        self.layers = _separate(image, reference.matte[index], skeleton, face)
+        cut = split(image, self.layers.alpha.astype(np.float32) / 255, skeleton, order)
+        found = part_layers(self.layers, cut, skeleton, order)
+        mesh = build_mesh({p: layer.cover for p, layer in found.items() if p not in HAND_PARTS}, skeleton, cut.carried)
+        self._hands = {p: HandMesh(found[p].cover, skeleton, HAND_PARTS.index(p)) for p in HAND_PARTS if p in found}
+        self.nodes = mesh.nodes
+        self.pose = BodyPose(skeleton, space, mesh)
+        self.parts = {part: _part(found[part], mesh.nodes, triangles) for part, triangles in mesh.triangles.items()}
+        self.parts |= {part: _part(found[part], hand.nodes, hand.triangles) for part, hand in self._hands.items()}
+
+    def move(self, controls: Controls, index: int, parts: set[int], mirrored: set[int]) -> Moved:
+        """Nodes of parts in a frame.
+
+        Args:
+            controls: a window.
+            index: of the frame.
+            parts: that are to be drawn as they are.
+            mirrored: that are to be drawn in place of those on the other side.
+        """
+        body = controls.body
+        assert body is not None
+        place = self.pose.place(body.joints_2d[index].astype(np.float64), body.joints_3d[index].astype(np.float64))
+        matrices = self.pose.matrices(place)
+        places: dict[int, Array] = {}
+        triangles: dict[int, I32] = {}
+        for part in [p for p in self._hands if p in parts]:
+            places[part], triangles[part] = self._move_hand(part, controls, index, matrices, place)
+        nodes = self.pose.move(matrices, place)
+        places |= {part: nodes[self.parts[part].nodes] for part in parts if part not in self._hands}
+        if mirrored:
+            nodes = self.pose.move(self.pose.mirrored(place, matrices), place)
+            places |= {other_side(part): nodes[self.parts[part].nodes] for part in mirrored}
+        return Moved(places, triangles)
+
+    def _move_hand(self, part: int, controls: Controls, index: int, matrices: Array, place: Placement) -> tuple[Array, I32]:
+        """Nodes and triangles of a hand whose fingers move; the forearm's map of its hand is set to the palm's."""
+        mesh, side = self._hands[part], HAND_PARTS.index(part)
+        bone = BONE_INDEX[f"{SIDES[side]}_hand"]
+        joints = mesh.ridden(matrices[bone])
+        if controls.hands is not None and controls.hands.score[index, side] > 0:
+            joints = controls.hands.joints_2d[index, side].astype(np.float64)
+        nodes, triangles, matrices[bone] = mesh.move(joints, matrices[bone - 1], place.size)
+        return nodes, triangles
+
+
+def _separate(image: U8, matte: NDArray[np.float32], skeleton: Skeleton, face: Face | None) -> Layers:
+    """A picture taken apart; below the jaw the person's layer shows neck."""
+    height, width = matte.shape
+    solid = bones_mask(skeleton, matte.shape, 0.35)
+    if face is not None:
+        solid = np.maximum(solid, oval_mask(face.landmarks, width, height, 0.0))
+    layers = separate(
+        image, connected(matte, skeleton), solid, thin=THIN, texture_fade=TEXTURE_FADE, tolerance=TOLERANCE, stray=STRAY
+    )  # fmt: skip
+    if face is None:
+        return layers
+    neck = fill(layers.color, jaw(face.pose, face.landmarks, width, height))
+    return Layers(color=np.clip(np.rint(neck), 0, 255).astype(np.uint8), alpha=layers.alpha, background=layers.background)
+
+
+def _part(layer: PartLayer, nodes: Array, triangles: I32) -> Part:
+    """A part ready to be drawn, from its layer and its triangles among the nodes (N, 2) px of the mesh."""
+    used, index = np.unique(triangles.astype(np.int64), return_inverse=True)
+    texture = Texture(layer.image, most=ENLARGED)
+    places = texture.positions(nodes[used] - layer.box[:2])
+    return Part(
+        texture=texture, nodes=used, triangles=np.ascontiguousarray(index.reshape(-1, 3), np.int32),
+        attributes=np.column_stack([places, np.ones(len(used), np.float32)]), share=layer.seen,
+    )  # fmt: skip
+
+
+def draw_part(part: Part, vertices: Array, triangles: I32, width: int, height: int) -> DrawnLayer | None:
+    """Rasterise a part whose nodes are at ``vertices`` (N, 2 or 3) px; None if it is off the frame."""
+    low = np.floor(vertices[:, :2].min(0)).astype(int) - MARGIN
+    high = np.ceil(vertices[:, :2].max(0)).astype(int) + 1 + MARGIN
+    step = 1 if (high - low).max() < FINE_UP_TO else MAP_STEP
+    x0, y0 = (max(int(v), 0) // step * step for v in low)
+    wide, tall = min(int(high[0]), width) - x0, min(int(high[1]), height) - y0
+    if wide < 2 or tall < 2:
+        return None
+    grid = MapGrid(x0, y0, wide, tall, step)
+    maps = np.zeros((3, *grid.shape), np.float32)
+    depth = np.full(grid.shape, np.inf, np.float32)
+    z = np.zeros(len(vertices), np.float32) if vertices.shape[1] == 2 else np.ascontiguousarray(vertices[:, 2], np.float32)
+    rasterize(grid.points(vertices), z, part.attributes, triangles, True, depth, maps)
+    # The last sample of the mesh must not be mixed with the nothing beside it.
+    if step > 1:
+        maps[COVERAGE] = cv2.erode(maps[COVERAGE], np.ones((3, 3), np.uint8))
+    return DrawnLayer(rows=slice(y0, y0 + tall), columns=slice(x0, x0 + wide), grid=grid, maps=maps)
