@@ -1,4 +1,4 @@
-"""What drives a job: a video, a controls file, or a built-in motion."""
+"""What drives a job: a video, a controls file, a BVH animation, or a built-in motion."""
 
 from __future__ import annotations
 
@@ -35,6 +35,24 @@ class Driver:
     first_frame: int = 0
     cache_hits: int = 0
     warnings: tuple[str, ...] = ()
+
+
+def is_bvh(path: Path) -> bool:
+    """Whether a file is called a BVH file."""
+    return path.suffix.lower() == ".bvh"
+
+
+def clip_rate(path: Path) -> Fraction:
+    """Frames a second of a video, a controls file or a BVH file.
+
+    Raises:
+        InputRefused: it cannot be read.
+    """
+    if is_bvh(path):
+        from dreamactor_cli.bvh import read_bvh
+
+        return read_bvh(path).fps
+    return StoredControls.read(path).fps if is_controls_file(path) else probe(path).fps
 
 
 def driving_sha256(driving: str) -> str:
@@ -74,10 +92,12 @@ def load_driver(
         InputRefused: it cannot be read, or shows nobody.
     """
     if job.driving is None:
-        raise UsageError("there is no driver", "name a video, a controls file or motion:NAME with -d")
+        raise UsageError("there is no driver", "name a video, a controls file, a BVH file or motion:NAME with -d")
     if job.driving.startswith(MOTION_PREFIX):
         return Driver(controls=_motion(job))
     path = Path(job.driving)
+    if is_bvh(path):
+        return Driver(controls=_bvh(job, path))
     if is_controls_file(path):
         stored = StoredControls.read(path)
         lacking = [name for name in signals if name not in stored.signals]
@@ -87,7 +107,7 @@ def load_driver(
         return Driver(controls=_Window.cut(stored, job.start, job.duration))
     if not is_video(path):
         probe(path)  # says best what is wrong with the file
-        raise UnreadableInput(f"{path} is not a video", "give a video, a controls file or motion:NAME")
+        raise UnreadableInput(f"{path} is not a video", "give a video, a controls file, a BVH file or motion:NAME")
     return _video(job, path, signals, cache, workers, on_progress, more_signals)
 
 
@@ -99,6 +119,17 @@ def _motion(job: Job) -> ControlStream:
     fps = MOTION_FPS if job.preset.fps == "source" else Fraction(job.preset.fps)
     until = None if job.duration is None else job.start + job.duration
     controls = synthesise(motion, fps=fps, width=MOTION_SIZE, height=MOTION_SIZE, duration=until)
+    return _Window.cut(controls, job.start, job.duration)
+
+
+def _bvh(job: Job, path: Path) -> ControlStream:
+    from dreamactor_cli.bvh import read_bvh
+    from dreamactor_cli.bvh_joints import driving_body
+    from dreamactor_cli.motion import embody
+
+    bvh = read_bvh(path)
+    figure, head = driving_body(bvh, path)
+    controls = embody(figure, head, fps=bvh.fps, width=MOTION_SIZE, height=MOTION_SIZE, name="bvh")
     return _Window.cut(controls, job.start, job.duration)
 
 

@@ -220,9 +220,31 @@ def perform(
     curves = {
         channel: np.concatenate([values[:1], values[start:stop]]) for channel, values in curves.items()
     }  # the torso moves from frame 0
-    frames = len(next(iter(curves.values()))) - 1
+    figure = motion_body.perform_body(curves, len(next(iter(curves.values()))))
+    return _acted(curves, figure, fps=fps, width=width, height=height, name=name)
+
+
+def embody(figure: motion_body.Performance, head: Array, *, fps: Fraction, width: int, height: int, name: str) -> Controls:
+    """Controls of a template person whose body is given, with a calm face.
+
+    Args:
+        figure: of the whole clip.
+        head: its rotation, (T, 3, 3).
+        fps, width, height, name: as of `perform`.
+    """
+    own = head_space.euler_degrees(figure.torso.swapaxes(1, 2) @ head)
+    curves = {
+        name: np.concatenate([turn[:1], turn]) for name, turn in zip(("headYaw", "headPitch", "headRoll"), own.T, strict=True)
+    }
+    return _acted(curves, figure.held(1), fps=fps, width=width, height=height, name=name)
+
+
+def _acted(
+    curves: Mapping[str, Array], figure: motion_body.Performance, *, fps: Fraction, width: int, height: int, name: str
+) -> Controls:
+    """Controls of curves and a body, (T + 1,) each, but for the first frame, from which the torso moves."""
+    frames = len(figure.joints) - 1
     unit, middle = INTER_OCULAR * min(width, height), np.array([(width - 1) / 2, (height - 1) / 2])
-    figure = motion_body.perform_body(curves, frames + 1)
     torso = _torso(curves, frames + 1, unit, middle)
     px, head = unit / motion_body.INTER_OCULAR, middle + unit * (head_space.SPHERE_CENTER - FACE_MIDDLE)[:2]
     carried = figure.carried(px, head) @ torso

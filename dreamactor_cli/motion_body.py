@@ -83,6 +83,11 @@ class Performance:
     torso: Array
     neck: Array
 
+    def held(self, frames: int) -> Performance:
+        """With the first frame repeated."""
+        rows = np.maximum(np.arange(-frames, len(self.joints)), 0)
+        return Performance(joints=self.joints[rows], torso=self.torso[rows], neck=self.neck[rows])
+
     def after(self, frames: int) -> Performance:
         """Without the first frames."""
         return Performance(joints=self.joints[frames:], torso=self.torso[frames:], neck=self.neck[frames:])

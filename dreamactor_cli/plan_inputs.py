@@ -14,7 +14,7 @@ from dreamactor_cli.cache import Cache
 from dreamactor_cli.contracts import Controls, Job, RendererSpec
 from dreamactor_cli.controls.extract import FACTS, Window, remembered_info, signal_keys
 from dreamactor_cli.controls_file import is_controls_file
-from dreamactor_cli.driving import MOTION_PREFIX, load_driver
+from dreamactor_cli.driving import MOTION_PREFIX, is_bvh, load_driver
 from dreamactor_cli.dubbing import is_dub
 from dreamactor_cli.errors import DreamActorError, NoStream, UsageError
 from dreamactor_cli.media import image_size, probe, sha256_file
@@ -132,7 +132,7 @@ class Inputs:
         try:
             if job.kind == "lipsync":
                 return _speaker(job)
-            if job.driving is None or job.driving.startswith(MOTION_PREFIX) or is_controls_file(Path(job.driving)):
+            if job.driving is None or job.driving.startswith(MOTION_PREFIX) or _is_at_hand(Path(job.driving)):
                 controls = load_driver(
                     job, signals=needed_signals(job, self._specs[job.preset.renderer]), cache=self._cache
                 ).controls
@@ -159,6 +159,11 @@ class Inputs:
             return error
         cached = all(self._cache.has(key) for key in keys.values())
         return Extraction(path=path, kind="picture", frames=1, cached=cached), size
+
+
+def _is_at_hand(path: Path) -> bool:
+    """Whether a file holds its signals, so that nothing is to be measured."""
+    return is_bvh(path) or is_controls_file(path)
 
 
 def _pictures_of(job: Job, driver: _Driver | DreamActorError) -> tuple[Path, ...]:

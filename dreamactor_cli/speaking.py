@@ -15,10 +15,9 @@ from dreamactor_cli.cache import Cache
 from dreamactor_cli.captions import Captions, load_captions
 from dreamactor_cli.contracts import Controls, ControlStream, Job, Preset, Signal
 from dreamactor_cli.controls.speech import Heard, hear
-from dreamactor_cli.controls_file import StoredControls, is_controls_file
-from dreamactor_cli.driving import MOTION_FPS, MOTION_PREFIX, MOTION_SIZE, Driver, load_driver
+from dreamactor_cli.driving import MOTION_FPS, MOTION_PREFIX, MOTION_SIZE, Driver, clip_rate, load_driver
 from dreamactor_cli.errors import UsageError
-from dreamactor_cli.media import AudioSource, probe
+from dreamactor_cli.media import AudioSource
 from dreamactor_cli.retarget.transfer import RetargetedStream
 from dreamactor_cli.speech_face.life import life
 from dreamactor_cli.speech_face.stream import Performance, SpeakingStream, take
@@ -114,7 +113,7 @@ def frame_rate(job: Job) -> Fraction:
     if job.driving is None or job.driving.startswith(MOTION_PREFIX):
         return MOTION_FPS
     path = Path(job.driving)
-    return StoredControls.read(path).fps if is_controls_file(path) else probe(path).fps
+    return clip_rate(path)
 
 
 def _as_it_is(preset: Preset) -> Preset:
@@ -129,7 +128,7 @@ def _driver_job(job: Job, seconds: Fraction | None) -> Job:
     if seconds is None or job.driving.startswith(MOTION_PREFIX):
         return replace(job, start=Fraction(0), duration=_motion_length(job, seconds), preset=preset)
     path = Path(job.driving)
-    fps = StoredControls.read(path).fps if is_controls_file(path) else probe(path).fps
+    fps = clip_rate(path)
     # One frame more than the sound is long, so that a rate that does not divide finds a last one.
     return replace(job, start=Fraction(0), duration=seconds + 1 / fps, preset=preset)
 
