@@ -18,6 +18,7 @@ from dreamactor_cli.contracts import BLENDSHAPES, Appearance, Controls, ControlS
 from dreamactor_cli.retarget import regions
 from dreamactor_cli.retarget.figure import Figure, PosedFigure
 from dreamactor_cli.retarget.lids import close_lids, eye_gains, keep_lips_apart, mouth_opening
+from dreamactor_cli.retarget.numbers import carry_blendshapes, carry_gaze
 from dreamactor_cli.retarget.smoothing import ease_from_anchor, nearest_rotations, smooth
 from dreamactor_cli.retarget.stand_in import with_stand_in
 from dreamactor_cli.retarget.timing import frame_positions, interpolate
@@ -254,8 +255,8 @@ class RetargetedStream:
             face=Face(
                 landmarks=landmarks.astype(np.float32),
                 expression=(canonical - self._ref_face.identity).astype(np.float32),
-                identity=self._ref_face.identity, blendshapes=motion.blendshapes.astype(np.float32),
-                gaze=motion.gaze.astype(np.float32), score=motion.score.astype(np.float32),
+                identity=self._ref_face.identity, blendshapes=self._blendshapes(motion).astype(np.float32),
+                gaze=self._gaze(motion).astype(np.float32), score=motion.score.astype(np.float32),
             ),
             head=Head(
                 rotation=pose.rotation.astype(np.float32), center=center.astype(np.float32),
@@ -265,6 +266,15 @@ class RetargetedStream:
             ),
             body=figure.body if figure is not None else None, hands=figure.hands if figure is not None else None,
         )  # fmt: skip
+
+    def _blendshapes(self, motion: Motion) -> Array:
+        start = self._anchor["blendshapes"] * (self.preset.motion == "relative")
+        return carry_blendshapes(motion.blendshapes, start, self.preset.region, self.preset.expression_scale)
+
+    def _gaze(self, motion: Motion) -> Array:
+        own = self._ref_face.gaze[0].astype(np.float64)
+        start = self._anchor["gaze"] if self.preset.motion == "relative" else own
+        return carry_gaze(motion.gaze, start, own, self.preset.region, self.preset.expression_scale)
 
     def _field(self, motion: Motion) -> Array:
         """The elastic rest of hair, neck and shoulders, (T, 15, 17, 2): of the head's part, the torso's, or both."""
