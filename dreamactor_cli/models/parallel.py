@@ -65,16 +65,13 @@ def share_tokens(model: Any, degree: int) -> None:
         degree: how many ranks; 1 changes nothing.
 
     Raises:
-        UsageError: the heads cannot be shared out, or a step cache is on that decides by a rank's own tokens.
+        UsageError: a step cache is on that decides by a rank's own tokens.
     """
     if degree == 1:
         return
-    heads = {attn.heads for block in model.blocks for attn in (block.attn1, block.attn_reference)}
-    if odd := [count for count in sorted(heads) if count % degree]:
-        raise UsageError(f"{odd[0]} heads cannot be shared out among {degree} ranks", "take a number of ranks that divides them")
     if isinstance(model._cache_config, FirstBlockCacheConfig):
         raise UsageError("ranks with FirstBlockCache could skip different steps", "take MagCache or TaylorSeer")
-    # "anything": stretches may differ in length by one token, so that any size of picture can be shared out.
+    # "anything": stretches may differ by a token, so that any size of picture can be shared out, and heads are filled up.
     config = ContextParallelConfig(ulysses_degree=degree, ulysses_anything=True)
     if torch.accelerator.is_available():
         model.enable_parallelism(config=config)

@@ -12,10 +12,10 @@ The first, second and last are Wan's with Wan's names, so its checkpoints load a
 model with Wan's weights therefore gives Wan's output to the bit, whatever the pose and the motion are, as long as no
 reference is given. A reference is not gated to nothing at that point: it is a still frame, clean (t = 0) and in front of the
 clip, at distances that Wan's attention knows, and copying from frames is what that attention was trained for. A gate of
-zeros in its way would keep the gradients from the references at the start of the fine-tuning, and nothing else.
+zeros in its way would keep the gradients from it at the start of a fine-tuning.
 
-References are not looked at by noise tokens only; they look at no noise, no motion and no text. What a block needs of them
-is the same at every step and in every branch of the guidance: `DreamActorTransformer3DModel.encode_references` computes it once.
+References see no noise, no motion and no text, so what a block needs of them is the same at every step and in every branch of
+the guidance: `DreamActorTransformer3DModel.encode_references` computes it once.
 
 Letters in shapes: B batch, F latent frames, H W height and width of the latent, C channels, N references, L tokens, D width,
 M motion tokens.
@@ -169,6 +169,8 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
             reference_cache = self.encode_references(reference_states, reference_pose_states)
         tokens = self._embed(hidden_states, pose_states)
         grid = self._grid(hidden_states)
+        if timestep.ndim == 2 and timestep.shape[1] != grid[0]:
+            raise ValueError(f"times of {timestep.shape[1]} frames were given for {grid[0]}")
         *rotary_emb, frames = self.rope(*grid)
         temb, modulation = self._embed_time(timestep, hidden_states.dtype)
         text = self._embed_text(encoder_hidden_states)

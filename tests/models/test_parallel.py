@@ -19,10 +19,10 @@ TOLERANCE = 1e-5  # of answers of about 1: the order of a sum is another one
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def make(heads: int = 4) -> DreamActorTransformer3DModel:
+def make() -> DreamActorTransformer3DModel:
     torch.manual_seed(0)
     model = DreamActorTransformer3DModel(
-        num_attention_heads=heads, attention_head_dim=24, in_channels=4, pose_channels=4, motion_dim=6, freq_dim=32, ffn_dim=64,
+        num_attention_heads=6, attention_head_dim=24, in_channels=4, pose_channels=4, motion_dim=6, freq_dim=32, ffn_dim=64,
         num_layers=2,
     )  # fmt: skip
     for parameter in model.parameters():
@@ -31,7 +31,7 @@ def make(heads: int = 4) -> DreamActorTransformer3DModel:
 
 
 def inputs() -> dict[str, Tensor]:
-    """18 tokens of noise, cut in the middle of a frame, and 15 of references, which cannot be halved."""
+    """18 tokens of noise, cut within a frame, and 15 of references, which cannot be halved; as little as 3 of the heads."""
     return {
         "hidden_states": torch.randn(2, 4, 3, 4, 6),
         "timestep": torch.tensor([[0.0, 700.0, 700.0], [0.0, 30.0, 30.0]]),
@@ -55,7 +55,7 @@ def one_and_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Ten
         one = {"uncached": model(**given, reference_states=reference).sample, "without": model(**given).sample}
     one |= {name: p.grad for name, p in model.named_parameters()}
     for process in started:
-        _, errors = process.communicate(timeout=240)
+        _, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors
     return one, [load_file(folder / f"rank-{rank}.safetensors") for rank in range(2)]
 
@@ -108,8 +108,6 @@ def test_two_ranks_of_data_have_the_gradients_of_one(one_and_two: tuple[dict[str
 def test_what_cannot_be_shared_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     from diffusers import FirstBlockCacheConfig
 
-    with pytest.raises(UsageError, match="3 heads"):
-        share_tokens(make(heads=6), 2)
     model = make()
     model.enable_cache(FirstBlockCacheConfig())
     with pytest.raises(UsageError, match="FirstBlockCache"):
