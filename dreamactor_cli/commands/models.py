@@ -77,20 +77,21 @@ def pull(
     if (folder / CHECKSUMS).is_file() and not overwrite:
         console.note(f"{name} is here already; --overwrite gets it again")
     else:
-        source = _source(from_, repo or model.repo, revision or model.revision)
+        bars = console.is_terminal and not console.quiet
+        source = _source(from_, repo or model.repo, revision or model.revision, bars=bars)
         console.note(f"getting {name} ({model.licence}) from {source.label}{' at ' if source.revision else ''}{source.revision}")
         folder = pull_model(model, source, root=models_dir, overwrite=overwrite, on_file=_file_teller(console))
     console.result(str(folder), {"name": name, "folder": str(folder)})
 
 
-def _source(folder: Path | None, repo: str, revision: str) -> Source:
+def _source(folder: Path | None, repo: str, revision: str, *, bars: bool) -> Source:
     if folder is not None:
         from dreamactor_cli.model_store.pull import FolderSource
 
         return FolderSource(folder)
     from dreamactor_cli.model_store.hub import HubSource
 
-    return HubSource(repo, revision)
+    return HubSource(repo, revision, bars=bars)
 
 
 def _file_teller(console: Console) -> Callable[[str, int, int], None]:

@@ -16,16 +16,22 @@ class HubSource:
     Args:
         repo: ``OWNER/NAME``.
         revision: branch, tag or commit; the attribute is the commit that it stood for.
+        bars: show the client's own bars while a file comes.
 
     Raises:
         UsageError: there is no such repository or revision.
         JobFailed: the hub cannot be reached, or refuses.
     """
 
-    def __init__(self, repo: str, revision: str) -> None:
+    def __init__(self, repo: str, revision: str, *, bars: bool = False) -> None:
         with _errors(repo):
             from huggingface_hub import HfApi
+            from huggingface_hub.utils import disable_progress_bars
+            from huggingface_hub.utils import logging as client_logging
 
+            client_logging.set_verbosity_error()
+            if not bars:
+                disable_progress_bars()
             info = HfApi().model_info(repo, revision=revision, files_metadata=True)
         self.label, self.revision = repo, str(info.sha)
         self._files = [

@@ -36,8 +36,9 @@ _HEAVY = 4e9  # bytes of a transformer from which a CPU takes hours
 _GIB = 1 << 30
 
 Offload = Literal["none", "model", "block"]
-# Free bytes of a GPU from which a way of placing the full-size model fits at 1280x720: its 34.6 GB in bfloat16, 3 GB of the
-# other parts and what a segment takes. With a smaller transformer the first always fits.
+# Free bytes of a GPU from which a way of placing the full-size model fits at 1280x720: its transformer in bfloat16, 3 GB of the
+# other parts, and what a segment takes. Smaller ones need less in proportion.
+_FULL_SIZE = 34.6e9
 _ROOM: tuple[tuple[Offload, float], ...] = (("none", 54e9), ("model", 48e9), ("block", 0.0))
 
 
@@ -189,15 +190,25 @@ def _silence() -> None:
         library.set_verbosity_error()
 
 
+def placement(free: int, size: int, less: int) -> Offload:
+    """How to place the model on a GPU.
+
+    Args:
+        free: bytes of the GPU.
+        size: bytes of the transformer.
+        less: how often memory ran out before.
+    """
+    ways = [way for way, room in _ROOM if free >= room * size / _FULL_SIZE]
+    return ways[min(less, len(ways) - 1)]
+
+
 def _place(pipeline: WanAnimatePipeline, device: str, less: int) -> None:
     """Bring the parts to the device, all at once, one after the other, or block by block."""
     if device == "cpu":
         return
     import torch
 
-    free = torch.cuda.mem_get_info()[0]
-    ways = [way for way, room in _ROOM if free >= room * _size(pipeline) / 34.6e9]
-    way = ways[min(less, len(ways) - 1)]
+    way = placement(torch.cuda.mem_get_info()[0], _size(pipeline), less)
     if way == "model":
         pipeline.enable_model_cpu_offload()
     elif way == "none":

@@ -32,6 +32,7 @@ def _sampled(loaded: Loaded, pictures: Pictures, sampling: Sampling, total: int 
 
     def draw(start: int, stop: int) -> Pictures:
         assert 0 <= start < stop <= len(pictures.poses)
+        assert stop - start <= sampling.frames  # however long the clip is
         return pictures.pick(np.arange(start, stop))
 
     return list(Segments(*loaded, image, sampling).run(total or len(pictures.poses), draw))

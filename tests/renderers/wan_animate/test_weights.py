@@ -116,3 +116,10 @@ def test_a_machine_with_too_little_memory_is_told_so(folder: Path, monkeypatch: 
     monkeypatch.setattr(psutil, "swap_memory", Little)
     with pytest.raises(MissingRequirement, match="GiB of memory"):
         weights.check_folder(folder)
+
+
+def test_a_smaller_gpu_and_memory_that_ran_out_place_the_model_with_less() -> None:
+    full = 34_600_000_000
+    assert [weights.placement(free, full, 0) for free in (80 * 10**9, 50 * 10**9, 24 * 10**9)] == ["none", "model", "block"]
+    assert [weights.placement(80 * 10**9, full, less) for less in range(4)] == ["none", "model", "block", "block"]
+    assert weights.placement(8 * 10**9, full // 10, 0) == "none"
