@@ -18,8 +18,8 @@ from dreamactor_cli.body_space import shows_body
 from dreamactor_cli.contracts import Controls, Reference
 from dreamactor_cli.person_space import PersonModel
 from dreamactor_cli.renderers.geometry.body_order import depth_order
-from dreamactor_cli.renderers.geometry.body_skeleton import CORE, HAND_PARTS, PARTS, other_side, with_points
-from dreamactor_cli.renderers.geometry.body_view import Part, View, draw_part
+from dreamactor_cli.renderers.geometry.body_skeleton import CARRIERS, CORE, HAND_PARTS, PARTS, other_side, with_points
+from dreamactor_cli.renderers.geometry.body_view import View, draw_part
 from dreamactor_cli.renderers.geometry.portrait import Canvas, Face, as_canvas, channels, lay_layer
 from dreamactor_cli.renderers.geometry.raster import DrawnLayer
 
@@ -62,7 +62,7 @@ class BodyActor:
         ]  # fmt: skip
         self._views = [View(reference, 0, self._face), *(View(reference, index, None) for index in shown)]
         first = self._views[0]
-        self._sources = choose_sources([view.parts for view in self._views])
+        self._sources = choose_sources(self._views)
         self.background = as_canvas(first.layers.background)
         self._head: PersonModel | None = None
         if self._face is not None:
@@ -132,27 +132,33 @@ class BodyActor:
         lay_layer(canvas, draw_part(part, vertices, kept, self.width, self.height), part.texture, behind=behind)
 
 
-def choose_sources(views: list[dict[int, Part]]) -> dict[int, _Source]:
+def choose_sources(views: list[View]) -> dict[int, _Source]:
     """Which picture's part is drawn for each part: the first's, unless another shows much more of it.
 
     Args:
-        views: parts of each picture, the identity's first.
+        views: the identity's first.
     """
     out: dict[int, _Source] = {}
     for part in range(len(PARTS)):
-        if part not in views[0]:
-            continue  # who does not show it at all has no place for it either
+        if part not in views[0].expected:
+            continue  # who does not show where it is has no place for it either
+        shares = [view.parts[part].share if part in view.parts else 0.0 for view in views]
         best = 0
-        for number, parts in enumerate(views[1:], 1):
-            if part != CORE and part in parts and parts[part].share > BETTER * views[best][part].share:
+        for number in range(1, len(views)):
+            if part != CORE and shares[number] > max(BETTER * shares[best], HIDDEN):
                 best = number
-        out[part] = _Source(best, part)
         other = other_side(part)
-        if part == CORE or part in HAND_PARTS or other not in views[best]:
-            continue
-        if views[best][part].share < HIDDEN and views[best][other].share > SHOWN:
+        if shares[best] >= HIDDEN or part in (CORE, *HAND_PARTS):
+            out[part] = _Source(best, part)
+        elif other in views[best].parts and views[best].parts[other].share > SHOWN:
             out[part] = _Source(best, other)
-    return out
+        elif shares[best] > 0:
+            out[part] = _Source(best, part)
+    # What hangs on a limb that is not drawn would fly beside the body.
+    for part, carrier in CARRIERS.items():
+        if carrier not in out and carrier in views[0].expected:
+            out.pop(part, None)
+    return {part: source for part, source in out.items() if source.part in views[source.view].parts}
 
 
 def straight(frame: U8) -> U8:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreamactor_cli.renderers.geometry.body_mesh import cut_by_border
 from dreamactor_cli.renderers.geometry.body_skeleton import CORE, PARTS, Skeleton, torso_distance
 from dreamactor_cli.renderers.geometry.body_split import Split
 from dreamactor_cli.renderers.geometry.layers import Layers, blur, complete_background, dilate
@@ -26,7 +28,7 @@ RIM = 0.0035  # of the longer side: how far beyond the border between two parts 
 HIDDEN = 0.85  # of a limb's radius: as much of it lies below what is in front of it
 TORSO_BELOW = 0.06  # metres outside the line between shoulder and hip that lie below an arm
 TEXTURE_FADE = (0.02, 0.12)  # of a layer's longer side, see `layers.complete_background`
-MARGIN = 6  # px around a layer
+MARGIN = 0.05  # of the longer side, around a layer: more than its mesh is larger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class PartLayer:
 
     Attributes:
         image: (h, w, 4), colours and alpha of the part of the picture within ``box``.
-        box: first column and row, and one past the last.
+        box: first column and row, and one past the last; it may reach beyond the picture.
         cover: (H, W), where the layer is not empty.
         seen: share of the layer that the picture shows, 0..1.
     """
@@ -134,14 +136,36 @@ def _layer(layers: Layers, own: Mask, known: Mask, front: Mask, hidden: Mask) ->
     cover = (grown > 0) & (layers.alpha > 0) | hidden
     below = blur(hidden.astype(np.float32), 1.0) * (alpha / 255) if hidden.any() else np.zeros_like(seen)
     mask = np.maximum(alpha * seen, 255 * below)
-    rows, columns = np.nonzero(cover)
-    x0, y0 = max(int(columns.min()) - MARGIN, 0), max(int(rows.min()) - MARGIN, 0)
-    x1, y1 = min(int(columns.max()) + MARGIN + 1, width), min(int(rows.max()) + MARGIN + 1, height)
-    part = np.s_[y0:y1, x0:x1]
-    color = _completed(layers.color[part], (known & ~front)[part], (front & cover)[part])
-    image = np.dstack([color, np.clip(np.rint(mask[part]), 0, 255).astype(np.uint8)])
+    box = _box(cover, MARGIN * max(height, width))
+    color = _completed(*(_cut(values, box) for values in (layers.color, known & ~front, front & cover)))
+    image = np.dstack([color, _cut(np.clip(np.rint(mask), 0, 255).astype(np.uint8), box)])
     share = float(known.sum() / max(known.sum() + (hidden & ~known).sum(), 1))
-    return PartLayer(image=image, box=(x0, y0, x1, y1), cover=cover, seen=share)
+    return PartLayer(image=image, box=box, cover=cover, seen=share)
+
+
+def _box(cover: Mask, margin: float) -> Box:
+    """The part of the picture that a layer needs, and around it some emptiness, also beyond the picture.
+
+    A layer that leaves the picture ends there: its texture is reflected at the border, and so goes on beyond it.
+    """
+    height, width = cover.shape
+    rows, columns = np.nonzero(cover)
+    solid = cut_by_border(cover)
+    gap = round(margin)
+    return (
+        0 if solid[:, 0].any() else int(columns.min()) - gap, 0 if solid[0].any() else int(rows.min()) - gap,
+        width if solid[:, -1].any() else int(columns.max()) + gap + 1,
+        height if solid[-1].any() else int(rows.max()) + gap + 1,
+    )  # fmt: skip
+
+
+def _cut(values: NDArray[Any], box: Box) -> NDArray[Any]:
+    """A box of a picture (H, W) or (H, W, C); beyond the picture it is 0."""
+    x0, y0, x1, y1 = box
+    height, width = values.shape[:2]
+    inside = values[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
+    pad = ((max(-y0, 0), max(y1 - height, 0)), (max(-x0, 0), max(x1 - width, 0)))
+    return np.pad(inside, (*pad, (0, 0)) if values.ndim == 3 else pad)
 
 
 def _completed(color: U8, clean: Mask, wanted: Mask) -> U8:

@@ -22,6 +22,7 @@ I32 = NDArray[np.int32]
 
 CELLS = 84  # grid cells over the longer side of the picture
 PAD = 0.2  # of the longer side: how far a part that leaves the picture goes on beyond it
+THIN = 0.01  # of the longer side: what is thinner only touches the border
 HEAT = 1.5  # how much of its bone's heat a node takes at a distance of one cell
 NEAREST = 0.7  # cells: nodes nearer to their bone are as warm
 REACH = 2.4  # how much faster heat falls with the distance than the grid's own measure
@@ -94,13 +95,20 @@ def regular_grid(x0: float, y0: float, x1: float, y1: float, step: float) -> tup
 
 
 def near(grid: Array, cover: NDArray[np.bool_], step: float) -> NDArray[np.bool_]:
-    """Which vertices lie in a mask, or within a cell of it; beyond the picture its border counts, (N,)."""
+    """Which vertices lie in a mask, or within a cell of it; beyond the picture, where the border cuts it, (N,)."""
     size = 2 * round(0.75 * step) + 1
-    wide = cv2.dilate(cover.astype(np.uint8), np.ones((size, size), np.uint8))
+    wide = cv2.dilate(cover.astype(np.uint8), np.ones((size, size), np.uint8)) > 0
     height, width = cover.shape
-    x = np.clip(np.rint(grid[:, 0]).astype(int), 0, width - 1)
-    y = np.clip(np.rint(grid[:, 1]).astype(int), 0, height - 1)
-    return np.asarray(wide[y, x] > 0)
+    x, y = np.rint(grid).astype(int).T
+    inside = (x > -step) & (y > -step) & (x < width + step) & (y < height + step)
+    x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
+    return np.asarray(np.where(inside, wide[y, x], cut_by_border(cover)[y, x]))
+
+
+def cut_by_border(cover: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask (H, W) without what is thin: at the border, what touches it without being cut by it."""
+    size = 2 * round(THIN * max(cover.shape)) + 1
+    return np.asarray(cv2.erode(cover.astype(np.uint8), np.ones((size, size), np.uint8)) > 0)
 
 
 def _band(grid: Array, joint: Joint, skeleton: Skeleton) -> NDArray[np.bool_]:

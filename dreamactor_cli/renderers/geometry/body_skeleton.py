@@ -60,6 +60,7 @@ PARTS = (
     "right_shin", "left_hand", "right_hand",
 )  # fmt: skip
 HAND_PARTS = (9, 10)
+CARRIERS = {2: 1, 4: 3, 9: 2, 10: 4, 6: 5, 8: 7}  # what hangs on which limb, from the body outwards
 TORSO, HEAD = 0, 1  # bones
 
 

@@ -86,6 +86,7 @@ class View:
     Attributes:
         layers: person and background, (H, W).
         parts: what the picture shows.
+        expected: parts of which it at least tells where they are.
         nodes: of the whole body's mesh, (N, 2) px.
         pose: moves them.
     """
@@ -103,6 +104,7 @@ class View:
         found = part_layers(self.layers, cut, skeleton, order)
         mesh = build_mesh({p: layer.cover for p, layer in found.items() if p not in HAND_PARTS}, skeleton, cut.carried)
         self._hands = {p: HandMesh(found[p].cover, skeleton, HAND_PARTS.index(p)) for p in HAND_PARTS if p in found}
+        self.expected = {part for part in skeleton.parts if cut.carried[part] == part}
         self.nodes = mesh.nodes
         self.pose = BodyPose(skeleton, space, mesh)
         self.parts = {part: _part(found[part], mesh.nodes, triangles) for part, triangles in mesh.triangles.items()}
