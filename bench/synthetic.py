@@ -1,12 +1,12 @@
 """How fast synthetic people are made, all in: identities, clothes, motion, pictures at 128 px and their truth.
 
-``python bench/synthetic.py [--assets FOLDER] [--check]`` prints a table and writes ``bench/results/synthetic.json``. A new person comes
-every two clips of 25 frames; a reference a clip is drawn too and not counted. Frames a second of processor time are what one core
-gives whatever else the machine does; the bar is on the pictures that all workers together delivered in the seconds that went by,
-and is only meant for a machine that does nothing else.
+``python bench/synthetic.py [--assets FOLDER] [--check]`` prints a table and writes ``bench/results/synthetic_PEOPLE.json``. A new
+person comes every two clips of 25 frames; a reference a clip is drawn too and not counted. Frames a second of processor time
+are what one core gives; the bar is on the pictures that all workers together delivered by the clock, and is meant for a
+machine that does nothing else.
 
-``--check`` asks the face mesh of mediapipe, at 512 px, where it finds what is known: share of faces found, distance of landmarks in
-percent of the head's height (chin to crown), difference of the head's pose in degrees.
+``--check`` asks the face mesh of mediapipe, at 512 px, where it finds what is known: share of faces found, distance of landmarks
+in percent of the head's height (chin to crown), difference of the head's pose in degrees.
 """
 
 from __future__ import annotations
@@ -74,7 +74,14 @@ def check(assets: Path | None, framing: str, clips: int) -> dict[str, float]:
                 pose = head_space.euler_degrees(head_space.head_pose(mesh[None]).rotation)[0]
                 turned.append(np.abs(pose - head_space.euler_degrees(head.rotation[t])))
     yaw, pitch, roll = np.mean(turned, 0).tolist()
-    return {"faces": there, "found": found / there, "landmarks_percent": 100 * float(np.mean(away)), "yaw": yaw, "pitch": pitch, "roll": roll}
+    return {
+        "faces": there,
+        "found": found / there,
+        "landmarks_percent": 100 * float(np.mean(away)),
+        "yaw": yaw,
+        "pitch": pitch,
+        "roll": roll,
+    }
 
 
 def main() -> int:
@@ -91,12 +98,19 @@ def main() -> int:
     rows: list[list[object]] = [[f"{framing}, one core", r, None, ""] for framing, r in rates.items()]
     rows.append([f"all framings, {workers} workers, by the clock", rate, BAR, verdict(rate >= BAR)])
     print_table(f"Frames a second at {SIZE} px, people of {people}", ("what", "frames/s", "bar", ""), rows)
-    record: dict[str, object] = {"people": people, "frames_a_second_of_a_core": rates, "workers": workers, "frames_a_second": rate}
+    record: dict[str, object] = {
+        "people": people,
+        "frames_a_second_of_a_core": rates,
+        "workers": workers,
+        "frames_a_second": rate,
+    }
     if arguments.check:
         checked = {framing: check(arguments.assets, framing, arguments.clips) for framing in CHECKED}
         record["mediapipe"] = checked
         print_table(
-            "What mediapipe's face mesh finds", ("framing", *next(iter(checked.values()))), [[f, *c.values()] for f, c in checked.items()]
+            "What mediapipe's face mesh finds",
+            ("framing", *next(iter(checked.values()))),
+            [[f, *c.values()] for f, c in checked.items()],
         )
     write_results(f"synthetic_{people}", record)
     return 0 if rate >= BAR else 1

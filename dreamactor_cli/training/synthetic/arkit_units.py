@@ -81,7 +81,7 @@ def arkit_shapes(targets: Mapping[str, F32], vertices: F32, triangles: NDArray[n
         out: NDArray[np.float64] = (field[triangles] * weights[:, :, None]).sum(1).astype(np.float64)
         return out
 
-    mesh = np.concatenate([at_landmarks(vertices), np.zeros((10, 3))])[None] * [1, -1, -1]
+    mesh = np.concatenate([at_landmarks(vertices), np.zeros((10, 3))])[None] * np.array([1.0, -1, -1])
     scale = float(head_space.head_pose(mesh).scale[0])
     units = _units(targets, vertices[:, 0])
     names = list(units)

@@ -97,10 +97,10 @@ def affine(v: F32, m: F64, out: F32) -> None:
 
 
 @inlined
-def _span(a: float, b: float, c: float, size: int) -> tuple[int, int]:
+def _span(a: np.float32, b: np.float32, c: np.float32, size: int) -> tuple[int, int]:
     """First and last sample whose centre may lie between three coordinates."""
-    low, high = min(a, b, c), max(a, b, c)
-    low, high = max(low, np.float32(-1)), min(high, np.float32(size + 1))
+    low = max(min(a, b, c), np.float32(-1))
+    high = min(max(a, b, c), np.float32(size + 1))
     return max(0, int(math.ceil(low - np.float32(0.5)))), min(size - 1, int(math.floor(high - np.float32(0.5))))
 
 

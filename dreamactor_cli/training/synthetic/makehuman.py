@@ -13,18 +13,22 @@ from numpy.typing import NDArray
 
 from dreamactor_cli import head_space
 from dreamactor_cli.arkit import BLENDSHAPES
+from dreamactor_cli.contracts import F32
 from dreamactor_cli.controls.blendshapes import LOWER_LID, UPPER_LID
 from dreamactor_cli.errors import UnreadableInput
 from dreamactor_cli.training.synthetic import materials, rig
 from dreamactor_cli.training.synthetic.arkit_units import arkit_shapes
-from dreamactor_cli.training.synthetic.person import F32, F64, Person, join_textures
+from dreamactor_cli.training.synthetic.person import F64, Person, join_textures
 from dreamactor_cli.training.synthetic.skin import Paint, SkinPainter, cloth, hair_strands
 
 Rng = np.random.Generator
 
 FILE_NAME = "makehuman.npz"
 _HINT = "make one with dreamactor train people --convert MAKEHUMAN"
-_NEEDED = ("v", "vt", "fv", "ft", "part", "names", "D", "wi", "ww", "bones", "jh", "jt", "items", "ao", "lm_vertex", "lm_bary", "lm_rest")
+_NEEDED = frozenset(
+    ("v", "vt", "fv", "ft", "part", "names", "D", "wi", "ww", "bones", "jh", "jt", "mac_jh", "mac_jt", "det_jh", "det_jt", "items",
+     "ao", "lm_vertex", "lm_bary", "lm_rest")
+)  # fmt: skip
 
 _LID_COLUMN = 0.018  # decimetres aside within which the edge of a lid is looked for
 _SHUT = 1.05  # of the height of the eye: lids press on each other
@@ -76,10 +80,9 @@ class MakeHuman:
         self._a = arrays
         names = [str(n) for n in arrays["names"]]
         self._index = {name: i for i, name in enumerate(names)}
-        self._macro = {n: i for i, n in enumerate(k for k in names if k.startswith("u-") or k.split("-")[0] in _RACES)}
-        self._detail = {
-            n: i for i, n in enumerate(k for k in names if k not in self._macro and not k.startswith("x/"))
-        }
+        macros = [n for n in names if n.startswith("u-") or n.split("-")[0] in _RACES]
+        self._macro = {n: i for i, n in enumerate(macros)}
+        self._detail = {n: i for i, n in enumerate(k for k in names if k not in self._macro and not k.startswith("x/"))}
         bones = [str(b) for b in arrays["bones"]]
         self._order = np.array([bones.index(name) for name in rig.BONES])
         to_ours = np.zeros(len(bones), np.int32)
@@ -174,7 +177,12 @@ class MakeHuman:
         hair = None if rng.random() < (0.12 if draft.male else 0.02) else str(rng.choice(hairs))
         hat = "fedora" if rng.random() < 0.06 and "fedora.bi" in self._a else None
         suit = str(rng.choice(suits))
-        worn = [(suit, materials.TOP), (str(rng.choice(kinds["shoes"])), materials.SHOE), (hair, materials.HAIR), (hat, materials.HAT)]
+        worn = [
+            (suit, materials.TOP),
+            (str(rng.choice(kinds["shoes"])), materials.SHOE),
+            (hair, materials.HAIR),
+            (hat, materials.HAT),
+        ]
         waist = float(heads[rig.BONE["pelvis"], 1]) + 0.25
         return hair, [self._fit(name, material, body, waist) for name, material in worn if name]
 
@@ -343,7 +351,7 @@ def load(path: Path) -> MakeHuman:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise UnreadableInput(f"{file} is not a converted MakeHuman: {error}", _HINT) from error
-    missing = [name for name in _NEEDED if name not in arrays]
+    missing = sorted(_NEEDED - arrays.keys())
     if missing:
         raise UnreadableInput(f"{file} is not a converted MakeHuman: it has no {', '.join(missing)}", _HINT)
     return MakeHuman(arrays)

@@ -82,10 +82,14 @@ def tube(
     first /= np.linalg.norm(first, axis=1, keepdims=True)
     second = np.cross(line, first)
     angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
-    ring = first[:, None] * np.cos(angle)[:, None] * radii[:, :1, None] + second[:, None] * np.sin(angle)[:, None] * radii[:, 1:, None]
+    near, far = (
+        radius[:, None, None] * wave[:, None] for radius, wave in zip(radii.T, (np.cos(angle), np.sin(angle)), strict=True)
+    )
+    ring = first[:, None] * near + second[:, None] * far
     vertices = (centers[:, None] + ring).reshape(-1, 3)
     triangles = outward(vertices, grid(count, sides, closed=True), np.repeat(centers, sides, 0))
-    of_ring = np.full(count, material) if np.ndim(material) == 0 else np.concatenate([material[:1], material, material[-1:]])
+    of_ring = np.broadcast_to(material, count - 2)
+    of_ring = np.concatenate([of_ring[:1], of_ring, of_ring[-1:]])
     down = np.linspace(0, 1, count)
     uv = np.stack([np.tile(np.abs(np.linspace(-1, 1, sides)), count), np.repeat(down, sides)], 1)
     return Part(vertices, triangles, of_ring[triangles.min(1) // sides], bones, np.repeat(weights, sides, 0), uv)

@@ -46,7 +46,9 @@ def _dots(picture: U8, points: np.ndarray, tint: tuple[int, int, int]) -> None:
     picture[at[inside, 1], at[inside, 0]] = tint
 
 
-def preview_sheet(file: Path, *, assets: Path | None = None, seed: int = 0, size: int = 192, rows: int = 8, pictures: int = 6) -> None:
+def preview_sheet(
+    file: Path, *, assets: Path | None = None, seed: int = 0, size: int = 192, rows: int = 8, pictures: int = 6
+) -> None:
     """Write a PNG with a clip a row, framings in turn: a reference, then frames, half of them with the truth drawn over.
 
     Args:
@@ -62,9 +64,7 @@ def preview_sheet(file: Path, *, assets: Path | None = None, seed: int = 0, size
         raise UsageError(f"{file} is no name for a sheet", "let it end in .png")
     strips = []
     for row in range(rows):
-        clip = generate_clip(
-            seed + row, size=size, frames=24, references=1, framing=FRAMINGS[row % len(FRAMINGS)], assets=assets
-        )
+        clip = generate_clip(seed + row, size=size, frames=24, references=1, framing=FRAMINGS[row % len(FRAMINGS)], assets=assets)
         strips.append(sheet_row(clip, pictures))
     _, data = cv2.imencode(".png", np.vstack(strips)[..., ::-1])
     with atomic.replacing(file) as beside:

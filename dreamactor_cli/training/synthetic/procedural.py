@@ -30,12 +30,10 @@ class Procedural:
             materials.SKIN: paint_face(rng, paint, texels), materials.HAIR: hair_strands(rng, paint.hair),
             materials.TOP: cloth(rng), materials.BOTTOM: cloth(rng), materials.SHOE: cloth(rng, 64),
         }  # fmt: skip
-        return _assemble(mesh, build, head, paint, pictures, texels)
+        return _assemble(mesh, build, head, paint, pictures)
 
 
-def _assemble(
-    mesh: Mesh, build: Build, head: Head, paint: Paint, pictures: dict[int, np.ndarray], texels: int
-) -> Person:
+def _assemble(mesh: Mesh, build: Build, head: Head, paint: Paint, pictures: dict[int, np.ndarray]) -> Person:
     landmarks = np.arange(head_space.NUM_MESH)
     uv = mesh.uv.copy()
     # Skin that is no face is plain.

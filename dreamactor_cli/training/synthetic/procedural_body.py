@@ -170,7 +170,8 @@ def _finger(b: Build, s: str, finger: str, across: F64) -> Part:
     centers = joints[k] + (joints[k + 1] - joints[k]) * (stations - k)[:, None]
     thick = 0.12 if finger == "thumb" else 0.1
     radius = thick * np.array([1.0, 1.0, 0.95, 1.0, 0.92, 0.88, 0.92, 0.85, 0.75, 0.4])
-    return tube(centers, np.stack([radius, radius * 0.9], 1), across, bones, _blend(stations, np.array([1.0, 2.0]), 0.4), materials.SKIN, 8)
+    follows = _blend(stations, np.array([1.0, 2.0]), 0.4)
+    return tube(centers, np.stack([radius, radius * 0.9], 1), across, bones, follows, materials.SKIN, 8)
 
 
 def _leg(b: Build, s: str) -> list[Part]:
@@ -185,7 +186,8 @@ def _leg(b: Build, s: str) -> list[Part]:
     sole = np.array([[-0.5, 0.36, 0.2, 0.3], [-0.35, 0.42, 0.34, 0.42], [0.1, 0.46, 0.37, 0.46], [0.7, 0.36, 0.42, 0.36],
                      [1.25, 0.27, 0.46, 0.27], [1.75, 0.22, 0.4, 0.22], [2.05, 0.18, 0.22, 0.14]])  # fmt: skip
     centers = np.stack([np.interp(sole[:, 0], [0, 1.25], [ankle[0], ball[0]]), sole[:, 1], ankle[2] + sole[:, 0]], 1)
-    foot = tube(centers, sole[:, 2:], _X, (f"foot_{s}", f"ball_{s}"), _blend(sole[:, 0], np.array([1.25]), 0.5), materials.SHOE, 12)
+    follows = _blend(sole[:, 0], np.array([1.25]), 0.5)
+    foot = tube(centers, sole[:, 2:], _X, (f"foot_{s}", f"ball_{s}"), follows, materials.SHOE, 12)
     return [leg, foot]
 
 

@@ -26,13 +26,15 @@ _JAW_RADIUS = 1.25  # the same downwards
 _CENTER = np.array([0.0, 0.25, 0.75])
 _RINGS = 10
 _DARK = np.array([0.30, 0.08, 0.08])
+_BEARD = (172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 410, 164, 186)  # landmarks around it
 _MOUTH_UV = 0.985  # column of the face's texture that is the dark of the mouth
 # Centre, spread and a unit displacement of traits of the face (the left half; the right is its mirror), inter-ocular units.
 _TRAITS: tuple[tuple[tuple[float, float, float], float, tuple[float, float, float], float], ...] = (
     ((0.0, 0.45, -0.72), 0.25, (0, 0, -1), 0.1), ((0.0, 0.45, -0.6), 0.22, (0, 1, 0), 0.06),
     ((0.2, 0.5, -0.45), 0.13, (1, 0, 0), 0.04), ((0.0, 0.1, -0.45), 0.2, (0, 0, -1), 0.05),
     ((0.5, -0.35, -0.1), 0.25, (0, 1, 0), 0.04), ((0.5, -0.35, -0.1), 0.3, (0, 0, -1), 0.05),
-    ((0.75, 0.45, 0.1), 0.3, (1, 0, -0.5), 0.07), ((0.7, 1.3, 0.3), 0.4, (1, 0, 0), 0.1), ((0.0, 1.75, -0.2), 0.35, (0, 1, -0.4), 0.1),
+    ((0.75, 0.45, 0.1), 0.3, (1, 0, -0.5), 0.07), ((0.7, 1.3, 0.3), 0.4, (1, 0, 0), 0.1),
+    ((0.0, 1.75, -0.2), 0.35, (0, 1, -0.4), 0.1),
     ((0.5, 0.89, -0.05), 0.2, (1, 0, 0), 0.05), ((0.0, 0.84, -0.43), 0.12, (0, -1, -0.6), 0.04),
     ((0.0, 1.2, -0.38), 0.12, (0, 1, -0.6), 0.05), ((0.0, -0.8, -0.2), 0.5, (0, -1, 0), 0.08),
 )  # fmt: skip
@@ -132,8 +134,10 @@ def _skull(shape: F64, moved: F64) -> Part:
 
 def _sphere(center: F64, radii: F64, rows: int = 9, columns: int = 14) -> tuple[F64, NDArray[np.int64]]:
     """An ellipsoid, canonical."""
-    up, round_ = np.meshgrid(np.linspace(-np.pi / 2, np.pi / 2, rows), np.linspace(0, 2 * np.pi, columns, endpoint=False), indexing="ij")
-    unit = np.stack([np.cos(up) * np.cos(round_), np.sin(up), np.cos(up) * np.sin(round_)], -1).reshape(-1, 3)
+    up = np.linspace(-np.pi / 2, np.pi / 2, rows)[:, None]
+    around = np.linspace(0, 2 * np.pi, columns, endpoint=False)
+    up, around = np.broadcast_arrays(up, around)
+    unit = np.stack([np.cos(up) * np.cos(around), np.sin(up), np.cos(up) * np.sin(around)], -1).reshape(-1, 3)
     vertices = center + unit * radii
     return vertices, outward(vertices * _TO_WORLD, grid(rows, columns, closed=True), center * _TO_WORLD)
 
@@ -244,7 +248,7 @@ def make_head(rng: Rng, male: bool, origin: F64) -> Head:
 
 
 def paint_face(rng: Rng, paint: Paint, side: int) -> U8:
-    """Texture of the face in its atlas, with a strip of plain skin and a patch of the mouth's dark at the right, (side, side, 3)."""
+    """Texture of the face in its atlas, plain skin and the dark of the mouth in a strip at the right, (side, side, 3)."""
     mottle = noise(rng, side, 5, 6, 0.6)[..., None]
     skin = (paint.skin.astype(np.float32) * (1 + 0.025 * mottle)).astype(np.float32)
     layout = head_space.atlas_layout(1000) / 1000 * 0.95 * (side - 1)
@@ -264,12 +268,13 @@ def paint_face(rng: Rng, paint: Paint, side: int) -> U8:
         cv2.circle(blush, tuple(int(v) for v in layout[landmark]), side // 14, 1.0, -1)
     skin *= 1 + cv2.GaussianBlur(blush, (0, 0), side / 20)[..., None] * np.array([0.05, -0.05, -0.03], np.float32)
     if paint.beard:
-        lay(((172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 410, 164, 186),), paint.hair, paint.beard * 0.8, 0.012)
+        lay((_BEARD,), paint.hair, paint.beard * 0.8, 0.012)
     lay((head_space.OUTER_LIPS,), paint.lips, paint.lips_cover, 0.004)
     lay((head_space.EYE_LEFT, head_space.EYE_RIGHT), paint.skin * 0.35, 0.9, 0.002, 0.006)
     if paint.lid_cover:
         lay((head_space.EYE_LEFT, head_space.EYE_RIGHT), paint.lids, paint.lid_cover, 0.008, 0.03)
-    lay((head_space.BROW_LEFT, head_space.BROW_RIGHT), np.minimum(paint.hair * 0.8, paint.skin * 0.62), 0.9, 0.004, 0.1 * paint.brow_width)
+    brow = np.minimum(paint.hair * 0.8, paint.skin * 0.62)
+    lay((head_space.BROW_LEFT, head_space.BROW_RIGHT), brow, 0.9, 0.004, 0.1 * paint.brow_width)
     strip = int(0.96 * side)
     skin[:, strip:] = paint.skin
     skin[: side // 5, strip + side // 60 :] = _DARK

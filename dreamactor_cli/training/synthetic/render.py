@@ -58,10 +58,10 @@ def _light_row(light: Light, camera: Camera, shadow_side: int) -> F64:
     up = np.cross(to, across)
     scale = shadow_side / 2 / camera.shadow_radius
     center = camera.shadow_center
-    rows = np.zeros((3, 4))
-    rows[0], rows[1] = [*across * scale, shadow_side / 2 - scale * across @ center], [*-up * scale, shadow_side / 2 + scale * up @ center]
-    rows[2] = [*to, 50 - to @ center]
-    return np.concatenate([to, rows.ravel(), [light.key, light.ambient, light.rim], light.key_rgb, light.ambient_rgb, [_SHADOW_BIAS]])
+    ways = np.stack([across * scale, -up * scale, to])
+    rows = np.concatenate([ways, (np.array([shadow_side / 2, shadow_side / 2, 50]) - ways @ center)[:, None]], 1)
+    strengths = [light.key, light.ambient, light.rim]
+    return np.concatenate([to, rows.ravel(), strengths, light.key_rgb, light.ambient_rgb, [_SHADOW_BIAS]])
 
 
 class Renderer:

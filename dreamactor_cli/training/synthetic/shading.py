@@ -19,8 +19,8 @@ PUPIL_COS = 0.982
 
 # Columns of a light: towards it (3), map into the shadow's picture (3 x 4), key, ambient and rim strength, key and ambient
 # colour (3 each), bias of the shadow.
-LIGHT_TO, LIGHT_MAP, LIGHT_KEY, LIGHT_AMBIENT, LIGHT_RIM, LIGHT_KEY_RGB, LIGHT_AMBIENT_RGB, LIGHT_BIAS = 0, 3, 15, 16, 17, 18, 21, 24
-LIGHT_SIZE = 25
+LIGHT_MAP, LIGHT_KEY, LIGHT_AMBIENT, LIGHT_RIM = 3, 15, 16, 17
+LIGHT_KEY_RGB, LIGHT_AMBIENT_RGB, LIGHT_BIAS, LIGHT_SIZE = 18, 21, 24, 25
 
 
 @inlined

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli.contracts import F32, U8
-from dreamactor_cli.head_space import OUTER_LIPS
+from dreamactor_cli.head_space import INNER_LIPS, OUTER_LIPS
 from dreamactor_cli.training.synthetic.kernels import rasterise
 from dreamactor_cli.training.synthetic.materials import CLOTH_TONES, HAIR_TONES, IRIS_TONES, SKIN_TONES
 
@@ -123,7 +123,8 @@ class SkinPainter:
         vertices: at rest, (V, 3); uv: (U, 2).
         triangles, uv_triangles: of the skin, (N, 3).
         landmarks: the face mesh at rest, (468, 3).
-        masks: of places in the UV map by name (``lips``, ``eyelids``, ``inside-mouth``), u8, square; absent ones are empty.
+        masks: of places in the UV map by name (``lips``, ``eyelids``, ``inside-mouth``), u8, square; lips and mouth are made
+            from the landmarks where there are none, lids are not painted.
     """
 
     def __init__(
@@ -139,7 +140,10 @@ class SkinPainter:
         self._blush = np.exp(-blush / 0.28)[..., None]
         self._beard = self._beard_of(landmarks)
         self._scalp = self._scalp_of(landmarks)
-        self._masks = {k: cv2.resize(m, (side, side), interpolation=cv2.INTER_AREA)[..., None] / np.float32(255) for k, m in masks.items()}
+        small = {name: cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA) for name, mask in masks.items()}
+        self._masks = {name: mask[..., None] / np.float32(255) for name, mask in small.items()}
+        if "lips" not in self._masks:
+            self._masks |= self._mouth_of(landmarks)
 
     def paint(self, rng: Rng, paint: Paint) -> U8:
         """A skin, (side, side, 3)."""
@@ -189,6 +193,18 @@ class SkinPainter:
         off_cheeks = 1 - np.clip((np.abs(x) - 0.62) / 0.1, 0, 1) * np.clip((y - landmarks[_SUBNASALE, 1]) / 0.2, 0, 1)
         beard: F32 = off_lips * under_nose * above_throat * off_cheeks * np.clip((z - 0.25) / 0.3, 0, 1) * self._used
         return beard
+
+    def _mouth_of(self, landmarks: F32) -> dict[str, F32]:
+        """Masks of the lips and of the inside of the mouth."""
+        outer, inner = landmarks[list(OUTER_LIPS)], landmarks[list(INNER_LIPS)]
+        ring = np.concatenate([(outer + inner) / 2, (outer + inner)[:1] / 2])
+        thick = float(np.linalg.norm(outer - inner, axis=1).mean()) / 2
+        lips = np.clip(1.6 - self._distance(_densely(ring)) / thick, 0, 1)
+        middle, half = inner.mean(0), 1.3 * np.ptp(outer[:, :2], axis=0)
+        x, y, z = np.moveaxis(self._place, -1, 0)
+        near = (np.abs(x - middle[0]) < half[0]) & (np.abs(y - middle[1]) < half[1]) & self._on_face
+        inside = np.clip((middle[2] - 0.06 - z) / 0.05, 0, 1) * near
+        return {"lips": lips[..., None].astype(np.float32), "inside-mouth": inside[..., None].astype(np.float32)}
 
     def _scalp_of(self, landmarks: F32) -> F32:
         """Where the roots of hair show."""

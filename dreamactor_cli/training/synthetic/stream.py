@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dreamactor_cli.contracts import U8, Controls
+from dreamactor_cli.contracts import F32, U8, Controls
 from dreamactor_cli.errors import UsageError
 from dreamactor_cli.training.synthetic import scene, truth
 from dreamactor_cli.training.synthetic.clip import FPS, FRAMINGS, SyntheticClip
 from dreamactor_cli.training.synthetic.makehuman import load
 from dreamactor_cli.training.synthetic.motion import perform
-from dreamactor_cli.training.synthetic.person import F32, People, Person, trim
+from dreamactor_cli.training.synthetic.person import People, Person, trim
 from dreamactor_cli.training.synthetic.procedural import Procedural
 from dreamactor_cli.training.synthetic.render import Renderer, Shot
 from dreamactor_cli.training.synthetic.rig import Performance, pose

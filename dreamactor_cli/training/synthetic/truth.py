@@ -172,7 +172,7 @@ def _hands(points: F64, camera: Camera, depth: F32) -> Hands:
 
 
 def controls_of(person: Person, act: Performance, bones: F64, places: F64, camera: Camera, shot: Shot) -> Controls:
-    """Controls of rendered frames: exact in landmarks, gaze, head, joints; blendshapes as they are measured on exact landmarks."""
+    """Controls of rendered frames: exact, but for blendshapes, which are measured on exact landmarks."""
     mesh = _mesh_478(person, act, bones, shot.landmarks)
     face, head = _face(person, act, mesh, camera, shot.depth)
     size = shot.frames.shape[1]
@@ -205,7 +205,8 @@ def masks_of(controls: Controls, shot: Shot, camera: Camera) -> U8:
         # What stands before the nose is a hand.
         area = flesh[t] & (shot.depth[t] > nose[t] - _BEFORE_NOSE)
         for bit, contours, margin in _REGIONS:
-            masks[t] |= np.where((_filled(face.landmarks[t], contours, margin * scale[t], masks.shape[1]) > 0) & area, bit, 0).astype(np.uint8)
+            inside = _filled(face.landmarks[t], contours, margin * scale[t], masks.shape[1])
+            masks[t][area & (inside > 0)] |= bit
     return masks
 
 
