@@ -116,7 +116,7 @@ class DiffusionRenderer:
         sampling: Sampling, ladder: Ladder,
     ) -> Iterator[U8]:  # fmt: skip
         """Frames (t, height, width, 3) of the stage."""
-        known = _references(stage, reference, loaded)
+        known = _references(reference, loaded.index)
         listens = "speech" in loaded.index.inputs
 
         def conditions(start: int, stop: int) -> Conditions:
@@ -151,10 +151,14 @@ def _sampling(settings: RenderSettings, loaded: Loaded) -> Sampling:
     )  # fmt: skip
 
 
-def _references(stage: Stage, reference: Reference, loaded: Loaded) -> References:
-    """The reference pictures as the model sees them, and their poses if it learned to use them."""
-    poses = _poses(stage, reference.controls) if loaded.index.reference_poses else None
-    return References(images=stage.show(reference.images), poses=poses)
+def _references(reference: Reference, index: weights_folder.Index) -> References:
+    """The reference pictures as the model sees them, each around its own person, and their poses if it learned to use them."""
+    images, poses = [], []
+    for k in range(len(reference.images)):
+        stage = Stage.of(reference, index.size, k)
+        images.append(stage.show(reference.images[k : k + 1]))
+        poses.append(_poses(stage, reference.controls.window(k, k + 1)))
+    return References(images=np.concatenate(images), poses=np.concatenate(poses) if index.reference_poses else None)
 
 
 def _conditions(stage: Stage, controls: Controls, listens: bool) -> Conditions:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from dreamactor_cli.body_space import shown_joints, shows_body
-from dreamactor_cli.contracts import F32, U8, Reference
+from dreamactor_cli.contracts import F32, U8, Controls, Reference
 from dreamactor_cli.models.draw import View
 
 MULTIPLE = 16  # of the sides that a model draws, px
@@ -37,15 +37,16 @@ class Stage:
     height: int
 
     @staticmethod
-    def of(reference: Reference, size: int) -> Stage:
-        """The stage for a reference.
+    def of(reference: Reference, size: int, picture: int = 0) -> Stage:
+        """The stage for one picture of a reference.
 
         Args:
             size: side of the squares that the model knows, px; 0 is any size.
+            picture: its number; frames are drawn into the first.
         """
         high, wide = reference.images.shape[1:3]
         if size:
-            return Stage(_around_person(reference), size, size)
+            return Stage(_around_person(reference.controls.window(picture, picture + 1), wide, high), size, size)
         sides = [max(2 * MULTIPLE, round(side / MULTIPLE) * MULTIPLE) for side in (wide, high)]
         return Stage(View(0, 0, wide, high), sides[0], sides[1])
 
@@ -92,10 +93,9 @@ def _rise(side: int, before: bool, after: bool) -> F32:
     return out
 
 
-def _around_person(reference: Reference) -> View:
-    """The square around head and body of the first picture, as far as it is inside of the picture."""
-    high, wide = reference.images.shape[1:3]
-    head, body = reference.controls.head, reference.controls.body
+def _around_person(controls: Controls, wide: int, high: int) -> View:
+    """The square around head and body of a picture (T = 1), as far as it is inside of the picture."""
+    head, body = controls.head, controls.body
     low, top = np.array([wide, high], float), np.zeros(2)
     if head is not None:
         center, radius = head.center[0].astype(float), float(head.radius[0])

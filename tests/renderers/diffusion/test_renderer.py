@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dreamactor_cli.contracts import Controls, Preset, Reference, RenderSettings
+from dreamactor_cli.contracts import Controls, Preset, Reference, RenderSettings, Signal
 from dreamactor_cli.errors import MissingRequirement, UsageError
 from dreamactor_cli.models import weights_folder
 from dreamactor_cli.models.pipeline import DreamActorPipeline
@@ -94,6 +94,36 @@ def test_views_of_its_own_making_are_used(
     job = settings(replace(preset, reference_views="auto"))
     assert sum(len(frames) for frames in renderer.render(reference, controls, job)) == 11
     assert passes == [(1, 25), (3, 11)]
+
+
+def test_each_picture_is_seen_around_its_own_person(
+    renderer: DiffusionRenderer, reference: Reference, controls: RetargetedStream, preset: Preset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second picture in which the person stands 60 px to the right shows the model the very same square."""
+    head, body = reference.controls.head, reference.controls.body
+    assert head is not None
+    assert body is not None
+    shift = np.float32([60, 0])
+    both = replace(
+        reference.controls, num_frames=2, face=None, hands=None,
+        head=replace(head, **{**twice(head), "center": np.concatenate([head.center, head.center + shift])}),
+        body=replace(body, **{**twice(body), "joints_2d": np.concatenate([body.joints_2d, body.joints_2d + shift])}),
+    )  # fmt: skip
+    images = np.concatenate([reference.images, np.roll(reference.images, 60, 2)])
+    pair = Reference(images=images, controls=both, matte=np.concatenate([reference.matte, reference.matte]))
+    seen: list[NDArray[np.uint8]] = []
+
+    def watched(self: DreamActorPipeline, references: object, *rest: object) -> Iterator[U8]:
+        seen.append(references.images)  # type: ignore[attr-defined]
+        yield np.zeros((11, 64, 64, 3), np.uint8)
+
+    monkeypatch.setattr(DreamActorPipeline, "render", watched)
+    list(renderer.render(pair, controls, settings(preset)))
+    assert np.abs(seen[0][0].astype(int) - seen[0][1]).mean() < 3
+
+
+def twice(signal: Signal) -> dict[str, NDArray[np.generic]]:
+    return {name: np.repeat(array, 2, 0) for name, array in signal.arrays().items()}
 
 
 def test_segments_are_no_longer_than_what_was_learned(
