@@ -165,6 +165,41 @@ def vae(
     console.result(done["output"], done)
 
 
+@app.command()
+def people(
+    context: typer.Context,
+    preview: Annotated[
+        Path | None, typer.Option("--preview", metavar="SHEET.png", help="Draw some people, half of them with their truth.")
+    ] = None,
+    convert: Annotated[
+        Path | None, typer.Option("--convert", metavar="DIR", help="Clones of MakeHuman to make people of; only CC0 is taken.")
+    ] = None,
+    assets: Annotated[
+        Path | None, typer.Option("--assets", metavar="FILE", help="The converted MakeHuman to use, or to write with --convert.")
+    ] = None,
+    seed: _Seed = 0,
+) -> None:
+    """Look at the synthetic people that models learn from, or convert MakeHuman to have better ones."""
+    _check_numbers(clips=None, steps=None, batch=None, rate=None, seed=seed, workers=0)
+    if preview is None and convert is None:
+        raise UsageError("nothing to do", "give --preview SHEET.png, --convert DIR, or both")
+    from dreamactor_cli.training.synthetic.convert import convert_assets
+    from dreamactor_cli.training.synthetic.makehuman import FILE_NAME
+    from dreamactor_cli.training.synthetic.preview import preview_sheet
+
+    console = context.obj
+    record: dict[str, object] = {"status": "ok"}
+    if convert is not None:
+        assets = Path(FILE_NAME) if assets is None else assets
+        made = convert_assets(convert, assets, console.note)
+        console.note(f"{made.left_out} files were left out: they do not say that they are CC0")
+        record |= {"assets": str(assets), **made._asdict()}
+    if preview is not None:
+        preview_sheet(preview, assets=assets, seed=seed)
+        record["preview"] = str(preview)
+    console.result(str(preview or assets), record)
+
+
 def _check_numbers(
     *, clips: int | None, steps: int | None, batch: int | None, rate: float | None, seed: int, workers: int
 ) -> None:  # fmt: skip

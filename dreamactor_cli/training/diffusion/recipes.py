@@ -50,7 +50,7 @@ DEFAULTS = {
     ),
     "starter": Defaults(
         size=64, clips=1536, frames=17, latents=3, framings="face:0.75,bust:0.25", zoom=(1.0, 1.5), steps=3000, batch=8,
-        rate=1e-3, staged=False, vae_steps=1000, vae_batch=4, vae_rate=2e-3, keep_every=100, sample_every=500,
+        rate=1e-3, staged=False, vae_steps=1000, vae_batch=2, vae_rate=2e-3, keep_every=100, sample_every=500,
     ),
     "starter-gpu": Defaults(
         size=128, clips=20_000, frames=25, latents=7, framings="face:0.4,bust:0.3,half:0.15,full:0.15", zoom=(1.0, 1.5),

@@ -11,6 +11,8 @@ from dreamactor_cli.training.diffusion.network import DiffusionNetwork
 
 # Of the transformer, in all its blocks: what Wan does not have, and only the face needs.
 _FACE = ("norm_face", "attn_face", "motion_embedder", "motion_order")
+# Inputs of the face motion encoder that clips of controls have nothing for.
+_UNFED = ("crop", "speech")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +61,12 @@ def enter(stage: Stage, network: DiffusionNetwork) -> None:
 
 def _learns(stage: Stage, name: str) -> bool:
     parts = name.split(".")
+    # What is fed with nothing has no gradient, and several processes would wait for it.
+    if parts[0] == "face_motion" and parts[1] in _UNFED:
+        return False
     if stage.learns:
         return any(part in parts for part in stage.learns)
-    # Inputs that nothing is fed into have no gradient, and an optimizer of several processes would wait for it.
-    unused = {"face_motion", *_FACE} if not stage.face else {"crop", "speech"} if parts[0] == "face_motion" else set()
-    return not any(part in unused for part in parts)
+    return stage.face or not any(part in parts for part in ("face_motion", *_FACE))
 
 
 def count_parameters(network: nn.Module) -> tuple[int, int]:

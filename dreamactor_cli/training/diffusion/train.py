@@ -27,7 +27,6 @@ from dreamactor_cli.training.diffusion.pool import Pool
 from dreamactor_cli.training.diffusion.samples import sheet
 from dreamactor_cli.training.diffusion.sources import Source
 from dreamactor_cli.training.diffusion.stages import STAGES, Stage, count_parameters, enter, stage_of
-from dreamactor_cli.training.loop.checkpoint import read_about
 from dreamactor_cli.training.loop.fit import Plan, Progress, fit, is_first_process
 from dreamactor_cli.training.loop.log import TrainingLog
 
@@ -101,8 +100,7 @@ def train_diffusion(folder: Path, run: DiffusionRun, models: Models, begun_with:
             plan = replace(run.plan, steps=steps, seed=run.plan.seed + list(STAGES).index(stage.name))
             path = folder / "work" / f"{stage.name}.safetensors"
             told = _Telling(folder, run, stage, before, models, shown, say)
-            about = read_about(path) or {}
-            with TrainingLog(folder, before + int(about.get("step", 0)), enabled=is_first_process()) as log:
+            with TrainingLog(folder, enabled=is_first_process()) as log:
                 for at in fit(network, batches, plan, path, key, say):
                     told(at, log)
             before += steps

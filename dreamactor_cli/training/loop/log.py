@@ -17,21 +17,17 @@ from dreamactor_cli.atomic import replacing, write_errors
 class TrainingLog:
     """Writes ``log.jsonl`` and, if the package ``tensorboard`` is there, event files into ``tensorboard``.
 
+    Lines behind the first step that is written are of a run that was stopped, and go.
+
     Args:
         folder: of the run.
-        step: what is written from this step on is written anew: lines behind it are of a run that was stopped.
         enabled: False in all processes but the first.
     """
 
-    def __init__(self, folder: Path, step: int, *, enabled: bool = True) -> None:
-        self._path = folder / "log.jsonl"
-        self._enabled = enabled
+    def __init__(self, folder: Path, *, enabled: bool = True) -> None:
+        self._folder, self._path = folder, folder / "log.jsonl"
+        self._enabled, self._begun = enabled, False
         self._board: Any = None
-        if enabled:
-            with write_errors(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-            _cut(self._path, step)
-            self._board = _board(folder / "tensorboard", step)
 
     def __enter__(self) -> Self:
         return self
@@ -44,12 +40,21 @@ class TrainingLog:
         """Write down what a step measured."""
         if not self._enabled:
             return
+        if not self._begun:
+            self._begin(step)
         line = json.dumps({"step": step, **{name: float(f"{value:.6g}") for name, value in values.items()}})
         with write_errors(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
         if self._board is not None:
             for name, value in values.items():
                 self._board.add_scalar(name, value, step)
+
+    def _begin(self, step: int) -> None:
+        with write_errors(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        _cut(self._path, step - 1)
+        self._board = _board(self._folder / "tensorboard", step)
+        self._begun = True
 
     def picture(self, step: int, name: str, image: NDArray[np.uint8]) -> None:
         """Show a picture (H, W, 3)."""
@@ -78,4 +83,4 @@ def _board(folder: Path, step: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder), purge_step=step + 1)
+    return SummaryWriter(str(folder), purge_step=step)

@@ -75,7 +75,7 @@ def train_vae(folder: Path, run: VaeRun, say: Say) -> VaeFigures:
     with Pool(run.learned, run.clips, workers=run.workers) as pool:
         pool.start()
         key = _key(run, pool)
-        with TrainingLog(folder, _done(work), enabled=is_first_process()) as log:
+        with TrainingLog(folder, enabled=is_first_process()) as log:
             for at in fit(network, _drawing(run, pool), run.plan, work / "vae.safetensors", key, say):
                 if at.main:
                     log.numbers(at.step, at.losses)
@@ -159,13 +159,6 @@ def _rows(pool: Pool, count: int) -> list[tuple[int, Any]]:
 def _key(run: VaeRun, pool: Pool) -> str:
     parts = [run.config, run.frames, run.batch, asdict(replace(run.plan, steps=0, device="")), pool.key]
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
-
-
-def _done(work: Path) -> int:
-    from dreamactor_cli.training.loop.checkpoint import read_about
-
-    about = read_about(work / "vae.safetensors")
-    return int(about["step"]) if about else 0
 
 
 def _store(folder: Path, vae: AutoencoderKLWan, run: VaeRun, figures: VaeFigures) -> None:

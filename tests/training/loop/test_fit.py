@@ -132,12 +132,12 @@ def test_the_rate_rises_and_falls() -> None:
 
 
 def test_the_log_of_a_run_that_was_stopped_has_no_step_twice(tmp_path: Path) -> None:
-    with TrainingLog(tmp_path, 0) as log:
+    with TrainingLog(tmp_path) as log:
         for step in (1, 2, 3):
             log.numbers(step, {"loss": 1 / step})
     with (tmp_path / "log.jsonl").open("a") as file:
         file.write('{"step": 4, "lo')  # a crash
-    with TrainingLog(tmp_path, 2) as log:
+    with TrainingLog(tmp_path) as log:
         log.numbers(3, {"loss": 0.5})
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert lines == [{"step": 1, "loss": 1.0}, {"step": 2, "loss": 0.5}, {"step": 3, "loss": 0.5}]

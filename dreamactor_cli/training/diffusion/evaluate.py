@@ -1,0 +1,203 @@
+"""How well weights do what they are told, on people that were never learned from.
+
+PSNR is in dB over all pixels of all clips. What a network sees of the outputs is measured by our own extractors, on the truth
+too: then what an extractor gets wrong at a small size counts for nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dreamactor_cli import head_space
+from dreamactor_cli.cache import Cache
+from dreamactor_cli.contracts import F32, U8, Controls
+from dreamactor_cli.controls.extract import extract_controls
+from dreamactor_cli.errors import NoPersonFound
+from dreamactor_cli.media import VideoWriter
+from dreamactor_cli.models.pipeline import DreamActorPipeline
+from dreamactor_cli.models.sampling import Sampling
+from dreamactor_cli.models.timeline import TEMPORAL
+from dreamactor_cli.training.diffusion.clips import TrainingClip, yaw_of
+from dreamactor_cli.training.diffusion.samples import Ask, draw
+
+_LOOK = 256  # px a side that outputs are enlarged to before extractors look at them
+_FPS = Fraction(12)
+_TURNED = np.deg2rad(45)
+_UPPER, _LOWER = head_space.INNER_LIPS[5], head_space.INNER_LIPS[15]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What was measured; NaN where nothing could be.
+
+    Attributes:
+        frame, face: PSNR of the outputs, dB, over all and over faces.
+        expression_gap: PSNR in faces with the right expression, less that with another clip's.
+        pose_gap: PSNR of frames with the right pose, less that with another clip's.
+        over_copy_frame, over_copy_face: PSNR less that of the reference as it is.
+        face_found: share of frames in which a face is found, of those in whose truth one is.
+        mouth_r: correlation of the opening of the mouth with that of the truth.
+        yaw_error: mean, degrees.
+        pck: share of joints within half a head's diameter of the truth's.
+        three_references: PSNR on frames turned beyond 45 degrees with three references, less that with one.
+        seam: mean change from frame to frame at the seams of segments, over that at other borders of latents.
+    """
+
+    frame: float
+    face: float
+    expression_gap: float
+    pose_gap: float
+    over_copy_frame: float
+    over_copy_face: float
+    face_found: float
+    mouth_r: float
+    yaw_error: float
+    pck: float
+    three_references: float
+    seam: float
+
+    def rounded(self) -> dict[str, float]:
+        """For a table or a file."""
+        return {name: round(float(value), 3) for name, value in asdict(self).items()}
+
+
+def evaluate(
+    pipeline: DreamActorPipeline, clips: Sequence[TrainingClip], sampling: Sampling, work: Path, say: Callable[[str], None]
+) -> Figures:
+    """Draw held-out clips in several ways and compare.
+
+    Args:
+        clips: at least two, with three references for `Figures.three_references`.
+        work: folder for what the extractors look at.
+    """
+    right = [draw(pipeline, Ask.of(clip), sampling) for clip in clips]
+    say("drawn with the right controls")
+    others = [*clips[1:], clips[0]]
+    faces = [draw(pipeline, replace(Ask.of(clip), face=other.face), sampling) for clip, other in zip(clips, others, strict=True)]
+    poses = [
+        draw(pipeline, replace(Ask.of(clip), poses=other.poses), sampling) for clip, other in zip(clips, others, strict=True)
+    ]
+    say("drawn with wrong controls")
+    copies = [np.broadcast_to(clip.references[0], clip.frames.shape) for clip in clips]
+    frame, face = _psnr(clips, right), _psnr(clips, right, _in_face)
+    found = _look_at(clips, right, work)
+    say("looked at by the extractors")
+    return Figures(
+        frame=frame, face=face, expression_gap=face - _psnr(clips, faces, _in_face), pose_gap=frame - _psnr(clips, poses),
+        over_copy_frame=frame - _psnr(clips, copies), over_copy_face=face - _psnr(clips, copies, _in_face), **found,
+        three_references=_three_references(pipeline, clips, right, sampling), seam=_seam(right, sampling.segment_frames),
+    )  # fmt: skip
+
+
+Where = Callable[[TrainingClip], np.ndarray]  # pixels that count, (T, H, W) bool
+
+
+def _everywhere(clip: TrainingClip) -> np.ndarray:
+    return np.ones(clip.weights.shape, bool)
+
+
+def _in_face(clip: TrainingClip) -> np.ndarray:
+    return clip.weights > 0
+
+
+def _turned(clip: TrainingClip) -> np.ndarray:
+    return np.broadcast_to((np.abs(clip.yaw) > _TURNED)[:, None, None], clip.weights.shape)
+
+
+def _psnr(clips: Sequence[TrainingClip], drawn: Sequence[U8], where: Where = _everywhere) -> float:
+    """PSNR in dB over the pixels that count, of all clips together; NaN if none does."""
+    total, count = 0.0, 0
+    for clip, frames in zip(clips, drawn, strict=True):
+        counted = where(clip)
+        squared = np.square(frames.astype(np.float32) - clip.frames).mean(-1)
+        total, count = total + float(squared[counted].sum()), count + int(counted.sum())
+    return float(10 * np.log10(255**2 / max(total / count, 1e-9))) if count else float("nan")
+
+
+def _three_references(
+    pipeline: DreamActorPipeline, clips: Sequence[TrainingClip], one: Sequence[U8], sampling: Sampling
+) -> float:  # fmt: skip
+    chosen = [k for k, clip in enumerate(clips) if _turned(clip).any() and len(clip.references) >= 3]
+    turned = [clips[k] for k in chosen]
+    three = [draw(pipeline, Ask.of(clip, 3), sampling) for clip in turned]
+    return _psnr(turned, three, _turned) - _psnr(turned, [one[k] for k in chosen], _turned)
+
+
+def _seam(drawn: Sequence[U8], segment: int) -> float:
+    """Change at seams over change at other borders of latents; NaN where a clip is one segment."""
+    at_seams: list[float] = []
+    inside: list[float] = []
+    for frames in drawn:
+        change = np.abs(np.diff(frames.astype(np.float32), axis=0)).mean((1, 2, 3))
+        for border in range(1, len(frames), TEMPORAL):  # frame 1 begins latent 1, frame 5 latent 2 ...
+            is_seam = border > 1 and (border - 1) % (segment - 1) == 0
+            (at_seams if is_seam else inside).append(float(change[border - 1]))
+    return float(np.mean(at_seams) / np.mean(inside)) if at_seams and inside else float("nan")
+
+
+def _look_at(clips: Sequence[TrainingClip], drawn: Sequence[U8], work: Path) -> dict[str, float]:
+    """What the extractors see in outputs and in their truth."""
+    found, wanted, mouths, yaws, near = 0, 0, [], [], []
+    for number, (clip, frames) in enumerate(zip(clips, drawn, strict=True)):
+        truth, seen = (
+            _measure(pictures, work / f"{number}-{name}.mp4") for name, pictures in (("t", clip.frames), ("o", frames))
+        )
+        if truth is None or truth.face is None:
+            continue
+        there = truth.face.score > 0
+        wanted += int(there.sum())
+        if seen is None or seen.face is None:
+            continue
+        both = there & (seen.face.score > 0)
+        found += int(both.sum())
+        mouths.append(np.stack([_opening(truth)[both], _opening(seen)[both]]))
+        yaws.append(np.abs(yaw_of(seen.head, len(both)) - clip.yaw)[both])
+        near.append(_near(truth, seen))
+    opening = np.concatenate(mouths, 1) if mouths else np.zeros((2, 0))
+    return {
+        "face_found": found / wanted if wanted else float("nan"),
+        "mouth_r": float(np.corrcoef(opening)[0, 1]) if opening.shape[1] > 2 else float("nan"),
+        "yaw_error": float(np.rad2deg(np.concatenate(yaws).mean())) if yaws else float("nan"),
+        "pck": float(np.concatenate(near).mean()) if near else float("nan"),
+    }
+
+
+def _measure(frames: U8, path: Path) -> Controls | None:
+    """What the extractors find in frames that are enlarged; None where they find nobody."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(path, width=_LOOK, height=_LOOK, fps=_FPS, crf=0, overwrite=True) as writer:
+        for frame in frames:
+            writer.write(cv2.resize(frame, (_LOOK, _LOOK), interpolation=cv2.INTER_CUBIC))
+    try:
+        stream = extract_controls(path, signals=("face", "head", "body"), cache=Cache(path.parent / "cache"), workers=1).stream
+    except NoPersonFound:
+        return None
+    return stream.window(0, stream.num_frames)
+
+
+def _opening(controls: Controls) -> F32:
+    """Distance between the lips in eye distances, (T,)."""
+    assert controls.face is not None
+    points = controls.face.landmarks[..., :2]
+    eyes = [points[:, list(rows)].mean(1) for rows in (head_space.EYE_LEFT, head_space.EYE_RIGHT)]
+    apart = np.maximum(np.linalg.norm(eyes[0] - eyes[1], axis=-1), 1e-3)
+    opening: F32 = np.linalg.norm(points[:, _UPPER] - points[:, _LOWER], axis=-1) / apart
+    return opening
+
+
+def _near(truth: Controls, seen: Controls) -> np.ndarray:
+    """Of each joint that is seen in the truth's picture, whether it is near, (n,) bool."""
+    if truth.body is None or truth.head is None:
+        return np.zeros(0, bool)
+    inside = ((truth.body.joints_2d >= 0) & (truth.body.joints_2d < _LOOK)).all(-1) & (truth.body.score > 0.5)
+    if seen.body is None:
+        return np.zeros(int(inside.sum()), bool)
+    distance = np.linalg.norm(truth.body.joints_2d - seen.body.joints_2d, axis=-1)
+    near = (distance < truth.head.radius[:, None]) & (seen.body.score > 0)
+    return near[inside]

@@ -1,0 +1,186 @@
+"""Clips, batches, stages and noise: small things that a training stands on."""
+
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dreamactor_cli.contracts import Controls, Face
+from dreamactor_cli.errors import UnreadableInput, UsageError
+from dreamactor_cli.models.configs import load_config
+from dreamactor_cli.models.draw import View
+from dreamactor_cli.models.video_vae import make_vae
+from dreamactor_cli.training.diffusion.batches import Batches, Recipe, cell_weights
+from dreamactor_cli.training.diffusion.begin import from_nothing, load_vae
+from dreamactor_cli.training.diffusion.clips import FACE, REGION, draw_weights, show
+from dreamactor_cli.training.diffusion.evaluate import _seam
+from dreamactor_cli.training.diffusion.latents import LatentStore
+from dreamactor_cli.training.diffusion.network import DiffusionNetwork, add_noise
+from dreamactor_cli.training.diffusion.pool import Pool
+from dreamactor_cli.training.diffusion.recipes import check_frames
+from dreamactor_cli.training.diffusion.sources import SyntheticPeople, parse_framings
+from dreamactor_cli.training.diffusion.stages import STAGES, enter, stage_of
+from dreamactor_cli.training.diffusion.videos import bucket, by_yaw
+
+from .conftest import Toys
+
+CONFIG = load_config("debug")
+
+
+@pytest.fixture
+def network() -> DiffusionNetwork:
+    models, _ = from_nothing(CONFIG, make_vae(CONFIG.vae), 0)
+    return DiffusionNetwork(models.transformer, models.pose_encoder, models.face_motion)
+
+
+def batches(tmp_path: Path, **changed: object) -> Batches:
+    torch.manual_seed(0)
+    store = LatentStore(make_vae(CONFIG.vae).eval(), "0" * 64)
+    recipe = Recipe(batch=6, latents=2, **changed)  # type: ignore[arg-type]
+    return Batches(Pool(Toys(8), tmp_path, workers=0, clips_a_shard=4), store, recipe, 100)
+
+
+def test_a_stored_clip_is_the_one_that_was_made(tmp_path: Path, toys: Toys) -> None:
+    pool = Pool(toys, tmp_path, workers=0, clips_a_shard=3)
+    assert len(pool) == 3
+    clip, wanted = pool.shard(1).clip(2), toys.clip(5)
+    for field in fields(clip):
+        np.testing.assert_array_equal(getattr(clip, field.name), getattr(wanted, field.name))
+    pool.path(1).write_bytes(pool.path(1).read_bytes()[:-7])
+    with pytest.raises(UnreadableInput):
+        Pool(toys, tmp_path, workers=0, clips_a_shard=3).shard(1)
+
+
+def test_shards_join_as_planned_and_not_as_they_are_made(tmp_path: Path) -> None:
+    pool = Pool(Toys(40), tmp_path, workers=0, clips_a_shard=4)
+    assert [pool.open_at(step, 100) for step in (0, 5, 25, 49, 99)] == [1, 2, 6, 10, 10]
+
+
+def test_a_batch_follows_from_its_step(tmp_path: Path) -> None:
+    draw = batches(tmp_path)
+    once, again, other = draw(7, 0), batches(tmp_path)(7, 0), draw(7, 1)
+    for name, values in once.items():
+        assert torch.equal(values, again[name])
+    assert not torch.equal(once["noise"], other["noise"])
+    assert once["latents"].shape == (6, 4, 2, 4, 4)
+    assert once["poses"].shape == (6, 5, 32, 32, 3)
+    assert (once["weights"] >= 1).all()
+
+
+def test_stretches_lie_where_the_renderer_has_its_segments(tmp_path: Path, toys: Toys) -> None:
+    """One that goes on begins with the last frame of its clean latent; one that begins has no clean latent."""
+    draw = batches(tmp_path)
+    clips = [toys.clip(k) for k in range(4)]
+    seen = set()
+    for step in range(4):
+        batch = draw(step, 0)
+        for poses, opened in zip(batch["poses"].numpy(), batch["opened"].numpy(), strict=True):
+            first = 4 if opened else 0
+            assert any(np.array_equal(poses, clip.poses[first : first + 5]) for clip in clips)
+            seen.add(bool(opened))
+    assert seen == {True, False}
+
+
+def test_a_clean_latent_is_given_and_not_learned() -> None:
+    latents, noise = torch.randn(2, 4, 3, 2, 2), torch.randn(2, 4, 3, 2, 2)
+    noised = add_noise(latents, noise, torch.tensor([0.7, 0.2]), torch.tensor([True, False]))
+    assert noised.times.tolist() == [pytest.approx([0, 0.7, 0.7]), pytest.approx([0.2, 0.2, 0.2])]
+    assert torch.equal(noised.latents[0, :, 0], latents[0, :, 0])
+    torch.testing.assert_close(noised.latents[0, :, 1], 0.3 * latents[0, :, 1] + 0.7 * noise[0, :, 1])
+    assert noised.counted[:, 0, :, 0, 0].tolist() == [[0, 1, 1], [1, 1, 1]]
+
+
+def test_what_is_left_out_changes_nothing(tmp_path: Path, network: DiffusionNetwork) -> None:
+    for parameter in network.parameters():  # what begins at zero says nothing yet
+        parameter.data += 0.02 * torch.randn_like(parameter)
+    batch = batches(tmp_path, drop_motion=1.0, drop_reference=0.0)(0, 0)
+    with torch.inference_mode():
+        moved = network({**batch, "face": batch["face"] + 1, "poses": 255 - batch["poses"]})["loss"]
+        assert torch.equal(network(batch)["loss"], moved)
+        seen = {**batch, "no_motion": ~batch["no_motion"]}
+        assert not torch.allclose(network(seen)["loss"], network({**seen, "face": batch["face"] + 1})["loss"])
+
+
+def test_a_stage_trains_its_own(network: DiffusionNetwork, tmp_path: Path) -> None:
+    batch = batches(tmp_path)(0, 0)
+    learned = {}
+    for name in STAGES:
+        enter(stage_of(name), network)
+        network.zero_grad()
+        network(batch)["loss"].mean().backward()
+        asked = {key for key, value in network.named_parameters() if value.requires_grad}
+        assert asked == {key for key, value in network.named_parameters() if value.grad is not None}
+        learned[name] = asked
+    assert all("face" in key or "motion" in key for key in learned["face"])
+    assert not learned["pose"] & learned["face"]
+    assert learned["all"] == learned["pose"] | learned["face"]
+    with pytest.raises(UsageError):
+        stage_of("mouth")
+
+
+def test_weights_are_largest_where_a_face_speaks() -> None:
+    landmarks = np.full((1, 478, 3), 32, np.float32)
+    angle = np.linspace(0, 2 * np.pi, 478)
+    landmarks[0, :, :2] += 20 * np.stack([np.cos(angle), np.sin(angle)], 1)
+    zeros = {"expression": landmarks * 0, "identity": landmarks[0] * 0, "blendshapes": np.zeros((1, 52), np.float32)}
+    face = Face(landmarks=landmarks, gaze=np.zeros((1, 2, 2), np.float32), score=np.ones(1, np.float32), **zeros)
+    controls = Controls(num_frames=1, fps=Fraction(12), width=64, height=64, face=face)
+    drawn = draw_weights(controls, (64, 64), View(0, 0, 64, 64))
+    assert set(np.unique(drawn)) <= {0, FACE, REGION}
+    assert drawn[0, 32, 32] > 0
+    assert drawn[0, 2, 2] == 0
+    half = draw_weights(controls, (32, 32), View(32, 0, 32, 32))[0]
+    np.testing.assert_array_equal(half > 0, drawn[0, :32, 32:] > 0)
+    cells = cell_weights(np.repeat(drawn, 5, 0), (8, 8))
+    assert cells.shape == (2, 8, 8)
+    assert cells.min() == 1
+    assert 4 < cells.max() <= 8
+
+
+def test_a_view_is_brought_to_size() -> None:
+    pictures = np.zeros((2, 40, 60, 3), np.uint8)
+    pictures[:, 10:30, 20:40] = 200
+    assert (show(pictures, (10, 10), View(20, 10, 20, 20)) == 200).all()
+
+
+def test_people_who_judge_are_never_learned_from() -> None:
+    learned, judged = (SyntheticPeople(count=1000, size=64, frames=9, seed=s, held_out=h) for s, h in ((1, False), (1, True)))
+    seeds = {learned.seeds(k)[0] for k in range(1000)}
+    assert not seeds & {judged.seeds(k)[0] for k in range(1000)}
+    assert learned.key != judged.key
+
+
+def test_references_by_yaw_and_buckets() -> None:
+    yaw = np.array([0.0, 0.9, -0.4, 0.1, -1.2])
+    assert by_yaw(yaw, np.ones(5)) == (0, 1, 4)
+    assert by_yaw(yaw, np.array([1, 0, 1, 1, 0])) == (0, 3, 2)
+    assert by_yaw(yaw, np.zeros(5)) == ()
+    assert bucket(1920, 1080, 256 * 256) == (192, 336)
+    assert bucket(1080, 1920, 256 * 256) == (336, 192)
+    assert bucket(720, 720, 64 * 64) == (64, 64)
+
+
+def test_a_jump_at_a_seam_is_seen() -> None:
+    frames = np.random.default_rng(0).integers(0, 20, (17, 8, 8, 3)).astype(np.uint8)
+    jumped = frames.copy()
+    jumped[9:] += 100
+    assert _seam([frames], 9) == pytest.approx(1, abs=0.2)
+    assert _seam([jumped], 9) > 4
+
+
+@pytest.mark.parametrize("text", ["face:x", "faces", "face:-1", "face:0"])
+def test_framings_that_cannot_be(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_framings(text)
+
+
+def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+    assert check_frames(9) == 3
+    with pytest.raises(UsageError, match="13"):
+        check_frames(12)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UnreadableInput):
+        load_vae(tmp_path)
