@@ -1,4 +1,4 @@
-"""``dreamactor train speech``: options, and what is said where a synthesiser is missing."""
+"""``dreamactor train``: options, what is said where a synthesiser or a file is missing, and a sheet of synthetic people."""
 
 import os
 import subprocess
@@ -36,3 +36,23 @@ def test_missing_weights_of_whisper_are_told(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert main(["train", "speech", "--encoder", "whisper:tiny", "--out", str(tmp_path / "weights")]) == 3
     assert "whisper.load_model" in capsys.readouterr().err
+
+
+def test_people_are_shown_on_a_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from dreamactor_cli.training.synthetic import preview
+
+    small = {"size": 32, "rows": 1, "pictures": 2}
+    whole = preview.preview_sheet
+    monkeypatch.setattr(preview, "preview_sheet", lambda file, **given: whole(file, **given, **small))
+    sheet = tmp_path / "people.png"
+    assert main(["train", "people", "--preview", str(sheet), "--seed", "3"]) == 0
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+    assert capsys.readouterr().out.strip() == str(sheet)
+
+
+def test_people_need_something_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "people"]) == 2
+    assert "--preview" in capsys.readouterr().err
+    assert main(["train", "people", "--convert", str(tmp_path), "--assets", str(tmp_path / "out.npz")]) == 3
+    assert "no free base mesh" in capsys.readouterr().err
+    assert main(["train", "people", "--preview", str(tmp_path / "a.png"), "--assets", str(tmp_path / "none.npz")]) == 4

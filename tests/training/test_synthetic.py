@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from dreamactor_cli import head_space
 from dreamactor_cli.contracts import BLENDSHAPES, Controls, Face, Head
 from dreamactor_cli.errors import UnreadableInput, UsageError
@@ -233,7 +234,9 @@ def test_a_sheet_is_written_whole(tmp_path: Path) -> None:
         preview_sheet(tmp_path / "people.jpg")
 
 
-@pytest.mark.parametrize(("wish", "words"), [({"framing": "toes"}, "no framing"), ({"size": 8}, "at 8 px"), ({"frames": 0}, "of 0 frames")])
+@pytest.mark.parametrize(
+    ("wish", "words"), [({"framing": "toes"}, "no framing"), ({"size": 8}, "at 8 px"), ({"frames": 0}, "of 0 frames")]
+)
 def test_what_cannot_be_is_refused(wish: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         generate_clip(1, **{"size": 32, "frames": 1, **wish})  # type: ignore[arg-type]

@@ -78,7 +78,8 @@ def parse_mesh(text: str) -> Mesh:
             uv_quads.append([int(c[1] or 1) - 1 for c in corners])
             group.append(now)
     return Mesh(
-        np.array(vertices, np.float32).reshape(-1, 3), np.array(uv or [[0, 0]], np.float32), np.array(quads, np.int64).reshape(-1, 4),
+        np.array(vertices, np.float32).reshape(-1, 3), np.array(uv or [[0, 0]], np.float32),
+        np.array(quads, np.int64).reshape(-1, 4),
         np.array(uv_quads, np.int64).reshape(-1, 4), np.array(group, np.int64), names,
     )  # fmt: skip
 

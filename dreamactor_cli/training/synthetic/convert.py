@@ -29,7 +29,22 @@ _GROUPS = (
     "helper-l-eyelashes-2", "helper-r-eyelashes-1", "helper-r-eyelashes-2",
 )  # fmt: skip
 _DETAILS = frozenset(
-    ("armslegs", "cheek", "chin", "ears", "eyebrows", "eyes", "forehead", "head", "hip", "mouth", "neck", "nose", "stomach", "torso")
+    (
+        "armslegs",
+        "cheek",
+        "chin",
+        "ears",
+        "eyebrows",
+        "eyes",
+        "forehead",
+        "head",
+        "hip",
+        "mouth",
+        "neck",
+        "nose",
+        "stomach",
+        "torso",
+    )
 )
 _CHILDREN = ("baby", "child")
 _WORN = ("afro", "braid", "long0", "ponytail", "short0", "fedora", "female_", "male_", "shoes")
@@ -86,7 +101,9 @@ def landmark_arrays(vertices: F32) -> Arrays:
     stored = load_file(str(Path(__file__).with_name("makehuman_landmarks.safetensors")))
     triangles, weights = stored["triangles"], stored["weights"]
     if triangles.max() >= len(vertices):
-        raise MissingRequirement(f"the base mesh has {len(vertices)} vertices, not hm08's", "clone makehuman or mpfb2 of this decade")
+        raise MissingRequirement(
+            f"the base mesh has {len(vertices)} vertices, not hm08's", "clone makehuman or mpfb2 of this decade"
+        )
     rest = (vertices[triangles] * weights[:, :, None]).sum(1)
     return {"lm_vertex": triangles, "lm_bary": weights, "lm_rest": rest.astype(np.float32)}
 
@@ -144,7 +161,10 @@ class _Work:
         rig = files.parse_json(rigs[0])
         bones = list(rig)
         parents = [bones.index(rig[b]["parent"]) if rig[b]["parent"] else -1 for b in bones]
-        ends = {"jh": [_vertices_of(rig[b]["head"], mesh) for b in bones], "jt": [_vertices_of(rig[b]["tail"], mesh) for b in bones]}
+        ends = {
+            "jh": [_vertices_of(rig[b]["head"], mesh) for b in bones],
+            "jt": [_vertices_of(rig[b]["tail"], mesh) for b in bones],
+        }
         out: Arrays = {"bones": np.array(bones), "par": np.array(parents, np.int64)}
         for key, places in ends.items():
             out[key] = np.stack([mesh.vertices[p].mean(0) for p in places]).astype(np.float32)
@@ -166,7 +186,8 @@ class _Work:
             mesh = files.parse_mesh(files.text_of(path.parent / fit.mesh))
             if len(mesh.vertices) == len(fit.index) and len(mesh.quads):
                 out[path.stem] = {
-                    "bi": fit.index, "bw": fit.weights, "bo": fit.offset, "dele": fit.hides, "fv": mesh.quads, "ft": mesh.uv_quads,
+                    "bi": fit.index, "bw": fit.weights, "bo": fit.offset, "dele": fit.hides,
+                    "fv": mesh.quads, "ft": mesh.uv_quads,
                     "vt": mesh.uv, "lab": _pieces(mesh), "sc": fit.scale,
                 }  # fmt: skip
         kinds = (("short0", "afro"), ("female_",), ("male_",), ("shoes",))

@@ -26,13 +26,15 @@ Rng = np.random.Generator
 FILE_NAME = "makehuman.npz"
 _HINT = "make one with dreamactor train people --convert MAKEHUMAN"
 _NEEDED = frozenset(
-    ("v", "vt", "fv", "ft", "part", "names", "D", "wi", "ww", "bones", "jh", "jt", "mac_jh", "mac_jt", "det_jh", "det_jt", "items",
+    ("v", "vt", "fv", "ft", "part", "names", "D", "wi", "ww", "bones", "jh", "jt", "mac_jh", "mac_jt", "det_jh", "det_jt",
+     "items",
      "ao", "lm_vertex", "lm_bary", "lm_rest")
 )  # fmt: skip
 
 _LID_COLUMN = 0.018  # decimetres aside within which the edge of a lid is looked for
 _SHUT = 1.05  # of the height of the eye: lids press on each other
-BLINKS, LOOKS_DOWN = ([BLENDSHAPES.index(f"{stem}{side}") for side in ("Left", "Right")] for stem in ("eyeBlink", "eyeLookDown"))
+BLINKS = [BLENDSHAPES.index(f"eyeBlink{side}") for side in ("Left", "Right")]
+LOOKS_DOWN = [BLENDSHAPES.index(f"eyeLookDown{side}") for side in ("Left", "Right")]
 
 _RACES = ("african", "asian", "caucasian")
 _FACE = ("head", "forehead", "eyebrows", "eyes", "nose", "mouth", "ears", "chin", "cheek", "neck")
@@ -117,7 +119,8 @@ class MakeHuman:
         pictures = {
             materials.SKIN: self._painter(texels).paint(rng, paint),
             materials.HAIR: hair_strands(rng, paint.hair),
-            materials.TOP: cloth(rng), materials.BOTTOM: cloth(rng), materials.SHOE: cloth(rng, 64), materials.HAT: cloth(rng, 64),
+            materials.TOP: cloth(rng), materials.BOTTOM: cloth(rng), materials.SHOE: cloth(rng, 64),
+            materials.HAT: cloth(rng, 64),
         }  # fmt: skip
         return self._assemble(body, heads, tails, garments, pictures, paint)
 

@@ -200,10 +200,11 @@ class SkinPainter:
         ring = np.concatenate([(outer + inner) / 2, (outer + inner)[:1] / 2])
         thick = float(np.linalg.norm(outer - inner, axis=1).mean()) / 2
         lips = np.clip(1.6 - self._distance(_densely(ring)) / thick, 0, 1)
-        middle, half = inner.mean(0), 1.3 * np.ptp(outer[:, :2], axis=0)
+        low, high = outer.min(0), outer.max(0)
         x, y, z = np.moveaxis(self._place, -1, 0)
-        near = (np.abs(x - middle[0]) < half[0]) & (np.abs(y - middle[1]) < half[1]) & self._on_face
-        inside = np.clip((middle[2] - 0.06 - z) / 0.05, 0, 1) * near
+        near = self._on_face & (x > low[0]) & (x < high[0]) & (y > low[1] - 0.2) & (y < high[1] + 0.2)
+        # Behind the corners, where the lips lie deepest.
+        inside = np.clip((inner[:, 2].min() - 0.05 - z) / 0.05, 0, 1) * near
         return {"lips": lips[..., None].astype(np.float32), "inside-mouth": inside[..., None].astype(np.float32)}
 
     def _scalp_of(self, landmarks: F32) -> F32:
