@@ -60,6 +60,7 @@ class BodyActor:
             index for index in range(1, len(reference.images))
             if body is not None and shows_body(body.window(index, index + 1), self.width, self.height)
         ]  # fmt: skip
+        self._rest = reference.controls
         self._views = [View(reference, 0, self._face), *(View(reference, index, None) for index in shown)]
         first = self._views[0]
         self._sources = choose_sources(self._views)
@@ -71,17 +72,18 @@ class BodyActor:
     def turns_too_far(self, controls: Controls) -> bool:
         """Whether the torso of one of the frames turns further than the picture can follow."""
         body = controls.body
-        assert body is not None
+        if body is None:
+            return False
         frames = zip(body.joints_2d.astype(np.float64), body.joints_3d.astype(np.float64), strict=True)
         return any(self._views[0].pose.place(joints, space).too_far for joints, space in frames)
 
     def draw(self, controls: Controls, index: int, alpha: bool) -> U8:
         """Frame number ``index`` of a window of controls: (H, W, 3), or (H, W, 4) with alpha."""
-        body = controls.body
-        assert body is not None
+        if controls.body is None:  # nothing of it moves
+            controls, index = self._rest, 0
         places, triangles = self._moved(controls, index)
         canvas = np.zeros_like(self.background) if alpha else self.background.copy()
-        for part in depth_order(list(self._sources), with_points(body.joints_3d[index].astype(np.float64))):
+        for part in self.draw_order(controls, index):
             if part == CORE:
                 self._lay_core(canvas, places[part], controls, index)
             else:
@@ -90,6 +92,12 @@ class BodyActor:
         if not alpha:
             return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGBA2RGB), np.uint8)
         return straight(frame)
+
+    def draw_order(self, controls: Controls, index: int) -> list[int]:
+        """The parts that are drawn in a frame, from the farthest to the nearest."""
+        body = controls.body
+        assert body is not None
+        return depth_order(list(self._sources), with_points(body.joints_3d[index].astype(np.float64)))
 
     def _moved(self, controls: Controls, index: int) -> tuple[dict[int, Array], dict[int, I32]]:
         """Nodes of all parts in a frame, and the triangles of those that lose some."""

@@ -23,6 +23,7 @@ from dreamactor_cli.renderers.geometry.portrait import Actor
 
 U8 = NDArray[np.uint8]
 
+MOVING = frozenset({"all", "body", "hands"})  # regions that move a body
 WINDOW = 32  # frames of controls read at a time
 
 
@@ -41,7 +42,8 @@ class GeometryRenderer:
     def prepare(self, reference: Reference, settings: RenderSettings) -> None:
         """Make the actor of a reference; it is kept until another one is asked for."""
         height, width = reference.images.shape[1:3]
-        self._actor(reference, settings, body=shows_body(reference.controls.body, width, height))
+        moves = reference.controls.face is None or not MOVING.isdisjoint(settings.preset.region)
+        self._actor(reference, settings, body=moves and shows_body(reference.controls.body, width, height))
 
     def _actor(self, reference: Reference, settings: RenderSettings, *, body: bool) -> Actor | BodyActor:
         """The actor of a reference, with a body that moves or without."""
@@ -56,8 +58,8 @@ class GeometryRenderer:
     def render(self, reference: Reference, controls: ControlStream, settings: RenderSettings) -> Iterator[U8]:
         """Yield single frames (1, H, W, 3) or (1, H, W, 4), in order."""
         cv2.setNumThreads(1)  # the frames are what is parallel
-        moves = controls.window(0, 1).body is not None
-        actor = self._actor(reference, settings, body=moves)
+        body = reference.controls.face is None or controls.window(0, 1).body is not None
+        actor = self._actor(reference, settings, body=body)
         threads = max((settings.threads or self.threads) >> settings.memory, 1)
         told = False
         waiting: deque[Future[U8]] = deque()
