@@ -46,7 +46,7 @@ class DreamActorPipeline:
         for model in (models.vae, models.pose_encoder, models.face_motion, models.transformer):
             cast(torch.nn.Module, model).to(self.device)
         if compiled:
-            models.transformer.compile_repeated_blocks(dynamic=True)
+            models.transformer.compile_repeated_blocks()
 
     @property
     def dtype(self) -> torch.dtype:

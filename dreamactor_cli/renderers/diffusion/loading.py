@@ -13,6 +13,7 @@ from dreamactor_cli.models.pipeline import DreamActorPipeline
 from dreamactor_cli.models.vae_norms import quicken
 
 Key = tuple[object, ...]
+CPU_THREADS = 4  # always so many, whatever a worker may use: how sums are spread over threads shows in the last bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ def load(folder: Path, preset: Preset, device: str, key: Key) -> Loaded:
     Raises:
         MissingRequirement, UnreadableInput: as `weights_folder.load`.
     """
+    if device == "cpu":
+        torch.set_num_threads(CPU_THREADS)
     models, index = weights_folder.load(folder, dtype=getattr(torch, precision(preset, device)))
     quicken(models.vae)
     if preset.quantize != "off":
