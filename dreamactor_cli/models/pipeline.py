@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from diffusers.hooks import apply_group_offloading
 from torch import Tensor
 
 from dreamactor_cli.contracts import U8
@@ -73,7 +74,7 @@ class DreamActorPipeline:
         """
         use_step_cache(self.models.transformer, sampling.step_cache, sampling.steps, self._mag_ratios)
         run = _Run(conditions, num_frames, sampling, ladder, video_vae.LatentDecoder(self.models.vae), on_step)
-        run.known = ladder.attempt(partial(self._known, references, sampling))
+        run.known = ladder.attempt(partial(self._known, run, references))
         shown = 0
         while shown < num_frames:
             latents = ladder.attempt(partial(self._segment, run))
@@ -88,14 +89,15 @@ class DreamActorPipeline:
         if run.ladder.tiled:
             run.decoder.use_tiles()
         if run.ladder.offloaded and not self._offloaded:
-            self.models.transformer.enable_group_offload(
-                onload_device=self.device, offload_device=torch.device("cpu"), offload_type="block_level", num_blocks_per_group=1
-            )
             self._offloaded = True
+            for block in self.models.transformer.blocks:  # the rest is small, and `encode_references` needs it without a forward
+                apply_group_offloading(block, self.device, torch.device("cpu"), offload_type="leaf_level")
 
     @torch.no_grad()
-    def _known(self, references: References, sampling: Sampling) -> dict[Branch, Any]:
+    def _known(self, run: _Run, references: References) -> dict[Branch, Any]:
         """Keys and values of the references for each branch of the guidance, computed once for the whole clip."""
+        self._use(run)
+        sampling = run.sampling
         latents, poses = self._encode(references.images), None
         if references.poses is not None:
             poses = self._pose_features(references.poses[:, None])[:, :, 0][None]

@@ -209,6 +209,19 @@ def test_memory_that_runs_out_costs_something_and_not_the_clip(references: Refer
     assert np.array_equal(frames, drawn(own, references, 30, sampling, rungs=wanted))
 
 
+def test_blocks_that_wait_elsewhere_change_nothing(references: References) -> None:
+    """Here both places are the computer's memory; clips that follow find the model in the same way."""
+    own = DreamActorPipeline(debug_models())
+    wanted = drawn(own, references, 12)
+
+    def rungs() -> Ladder:
+        return Ladder(lambda text: None, frames=9, can_offload=True, taken=2)
+
+    for _ in range(2):
+        assert np.array_equal(drawn(own, references, 12, rungs=rungs()), wanted)
+    assert all(hasattr(block, "_diffusers_hook") for block in own.models.transformer.blocks)
+
+
 def test_memory_that_is_never_there_is_an_error(references: References, monkeypatch: pytest.MonkeyPatch) -> None:
     own = DreamActorPipeline(debug_models())
 
