@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dreamactor_cli.contracts import F32, U8, Controls
-from dreamactor_cli.errors import UsageError
+from dreamactor_cli.errors import UsageError, WorkerLost
 from dreamactor_cli.training.synthetic import scene, truth
 from dreamactor_cli.training.synthetic.clip import FPS, FRAMINGS, SyntheticClip
 from dreamactor_cli.training.synthetic.makehuman import load
@@ -103,11 +106,13 @@ def generate_clip(
         identity_seed: of the person, the clothes, the light and the place.
 
     Raises:
-        UsageError: a size or number that cannot be, or an unknown framing.
+        UsageError: a seed, size or number that cannot be, or an unknown framing.
         UnreadableInput: the assets cannot be read.
     """
     motion = seed if motion_seed is None else motion_seed
     identity = seed if identity_seed is None else identity_seed
+    if min(motion, identity) < 0:
+        raise UsageError(f"no seed {min(motion, identity)}", "give 0 or more")
     if size < 16 or frames < 1 or references < 1:
         raise UsageError(f"no clip of {frames} frames and {references} references at {size} px", "ask for more")
     if framing is not None and framing not in FRAMINGS:
@@ -177,6 +182,9 @@ def generate(
         start: clips of the stream to leave out, to go on with it.
 
     The other arguments are those of `generate_clip`. Closing the iterator ends the processes.
+
+    Raises:
+        WorkerLost: one of them died.
     """
     wish = _Wish(seed, size, frames, references, framing, assets, clips_a_person)
     if workers == 0:
@@ -185,13 +193,19 @@ def generate(
             yield _one_of(wish, number)
             number += 1
     person, skipped = divmod(start, clips_a_person)
-    # Workers are spawned: a fork would inherit the threads of whoever trains.
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        waiting = deque(pool.apply_async(_person_clips, ((wish, person + k),)) for k in range(2 * workers))
+    # Workers are spawned: a fork would inherit the threads of whoever trains. Ctrl-C is for who asked for the clips.
+    spawn, deaf = multiprocessing.get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
+    pool = ProcessPoolExecutor(workers, spawn, initializer=signal.signal, initargs=deaf)
+    try:
+        waiting = deque(pool.submit(_person_clips, (wish, person + k)) for k in range(2 * workers))
         person += len(waiting)
         while True:
-            clips = waiting.popleft().get()
-            waiting.append(pool.apply_async(_person_clips, ((wish, person),)))
+            clips = waiting.popleft().result()
+            waiting.append(pool.submit(_person_clips, (wish, person)))
             person += 1
             yield from clips[skipped:]
             skipped = 0
+    except BrokenProcessPool as error:
+        raise WorkerLost("a process that makes synthetic people died", "ask for fewer workers or a smaller size") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
