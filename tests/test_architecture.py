@@ -75,7 +75,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "compose": ("driving", "media", *BASE),
     "scene": ("compose", "driving", "controls_file", "retarget", "media", *BASE),
     "sidecar": ("driving", "credentials", "media", *BASE),
-    "kept": ("reference", "renderers", "cache", *BASE),
+    "kept": ("reference", "renderers", "cache", "media", *BASE),
     "provenance": ("sidecar", "credentials", "media", *BASE),
     "credentials": BASE,
     "evaluation": ("evaluation", "presets", "driving", "sidecar", "controls", "retarget", "cache", "media", *BASE),
