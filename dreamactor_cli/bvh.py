@@ -217,7 +217,7 @@ def exact_rate(path: Path, digits: str) -> Fraction:
     if not Fraction(1, MAX_RATE) <= written <= 10:
         raise InputRefused(f"{path}: a frame time of {digits[:20]} s", f"give one of 1/{MAX_RATE} to 10 s")
     rounding = Fraction(1, 10 ** len(digits.partition(".")[2]))
-    for rate in (*map(Fraction, range(1, 241)), *_NTSC):
-        if abs(1 / rate - written) <= rounding:
-            return rate
+    rate = min((*map(Fraction, range(1, 241)), *_NTSC), key=lambda rate: abs(1 / rate - written))
+    if abs(1 / rate - written) <= rounding:
+        return rate
     return (1 / written).limit_denominator(10_000)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +20,6 @@ from dreamactor_cli.retarget.framing import frame_reference, framed_size
 from dreamactor_cli.retarget.hands import settled as settled_hands
 from dreamactor_cli.retarget.skeleton import px_per_metre, settled
 from dreamactor_cli.retarget.stand_in import with_stand_in
-from dreamactor_cli.skeleton_file import read_skeleton, with_skeleton
 
 MIN_SIDE = 64  # px; below it no face can be told from noise
 ANALYSIS_VERSION = "2"
@@ -73,7 +72,7 @@ def load_reference(paths: Sequence[Path], *, size: str, cache: Cache, skeleton: 
         UsageError: the skeleton does not go with the picture.
         InputRefused: it is too small.
     """
-    given = read_skeleton(skeleton) if skeleton is not None else None
+    place = _skeleton_from(skeleton) if skeleton is not None else None
     warnings: list[str] = []
     framed: list[Reference] = []
     nobody: list[int] = []
@@ -87,8 +86,8 @@ def load_reference(paths: Sequence[Path], *, size: str, cache: Cache, skeleton: 
             raise InputRefused(f"{path} is only {wide}x{high} px", f"give a picture of at least {MIN_SIDE} px a side")
         controls, matte, hit = _analyse(path, loaded.rgb, cache, warnings)
         hits += hit
-        if given is not None and not framed:
-            controls = with_skeleton(controls, given, str(path))
+        if place is not None and not framed:
+            controls = place(controls, str(path))
         nobody += [number] * (controls.face is None and not shows_body(controls.body, controls.width, controls.height))
         if not framed:
             width, height = framed_size(size, loaded.rgb.shape[1], loaded.rgb.shape[0])
@@ -97,6 +96,14 @@ def load_reference(paths: Sequence[Path], *, size: str, cache: Cache, skeleton: 
         one = Reference(images=loaded.rgb[None], controls=controls, matte=matte)
         framed.append(frame_reference(one, width, height))
     return LoadedReference(reference=_settled(_stack(framed)), cache_hits=hits, warnings=tuple(warnings), nobody=tuple(nobody))
+
+
+def _skeleton_from(file: Path) -> Callable[[Controls, str], Controls]:
+    """What puts the skeleton of a file into the controls of a picture, which has a name."""
+    from dreamactor_cli.skeleton_file import read_skeleton, with_skeleton
+
+    given = read_skeleton(file)
+    return lambda controls, name: with_skeleton(controls, given, name)
 
 
 def _settled(reference: Reference) -> Reference:

@@ -319,3 +319,57 @@ def test_too_many_frames_are_refused():
 def test_curve_names_are_unique():
     assert len(set(motion.CURVE_NAMES)) == len(motion.CURVE_NAMES)
     assert "jaw" not in motion.CURVE_NAMES
+
+
+def test_walking_lifts_one_foot_after_the_other_on_the_spot():
+    body = perform("walk").body
+    feet = body.joints_2d[:, [27, 28]]
+    px = np.linalg.norm(body.joints_2d[0, 27] - body.joints_2d[0, 25]) / 0.41
+    height = (feet[0, 0, 1] - feet[..., 1]) / px
+    assert (height.max(0) > 0.08).all()
+    assert (height.min(1) < 0.03).all()  # one of them always stands
+    standing = height < 0.01
+    assert np.ptp(feet[standing[:, 0], 0, 0]) < 0.03 * px
+    assert abs(feet[-1] - feet[0]).max() < 0.02 * px
+
+
+def test_waving_raises_the_right_hand():
+    body = perform("wave").body
+    wrist, shoulder, other = (body.joints_2d[:, k] for k in (16, 12, 15))
+    middle = len(wrist) // 2
+    assert wrist[middle, 1] < shoulder[middle, 1]
+    assert wrist[middle, 0] < shoulder[middle, 0]  # outwards: the person's right is at the picture's left
+    assert abs(other - other[0]).max() < 0.2 * abs(wrist - wrist[0]).max()
+    assert wrist[0, 1] > shoulder[0, 1]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_preset_has_a_body_whose_bones_keep_their_lengths(name):
+    body = perform(name).body
+    for a, b in ((11, 13), (13, 15), (23, 25), (25, 27), (28, 32)):
+        length = np.linalg.norm(body.joints_3d[:, a] - body.joints_3d[:, b], axis=1)
+        np.testing.assert_allclose(length, length[0], rtol=1e-4)
+    assert (body.score == 1).all()
+
+
+def test_a_turning_body_takes_the_head_along(tmp_path):
+    text = HEADER + "[curves.hipsYaw]\ntimes = [0, 2]\nvalues = [0, 30]\n[curves.spineYaw]\ntimes = [0, 2]\nvalues = [0, 15]\n"
+    controls = motion.synthesise(custom(tmp_path, text), fps=FPS, width=300, height=300)
+    yaw = euler(controls)[-1, 0]
+    assert 42 < yaw <= 45
+    line = controls.body.joints_3d[-1, 11] - controls.body.joints_3d[-1, 12]
+    assert 42 < abs(np.degrees(np.arctan2(line[2], line[0]))) <= 45
+
+
+def test_a_leaning_body_moves_the_torso_of_a_portrait(tmp_path):
+    text = HEADER + "[curves.spineRoll]\ntimes = [0, 2]\nvalues = [0, 10]\n"
+    controls = motion.synthesise(custom(tmp_path, text), fps=FPS, width=300, height=300)
+    torso = controls.head.torso_2d[-1]
+    assert np.degrees(np.arctan2(torso[1, 0], torso[0, 0])) == pytest.approx(euler(controls)[-1, 2], abs=0.1)
+
+
+def test_joint_angles_have_limits(tmp_path):
+    with pytest.raises(UsageError, match="leftElbow must stay between 0 and 150"):
+        custom(tmp_path, HEADER + "[curves.leftElbow]\ntimes = [0, 1]\nvalues = [0, 170]\n")
+    with pytest.raises(UsageError, match="leftElbow"):
+        custom(tmp_path, HEADER + "[curves.leftElbo]\ntimes = [0, 1]\nvalues = [0, 70]\n")

@@ -25,9 +25,9 @@ Driving = Annotated[
     typer.Option(
         "--driving",
         "-d",
-        metavar="VIDEO|CONTROLS|motion:NAME",
+        metavar="VIDEO|CONTROLS|BVH|motion:NAME",
         show_default=False,
-        help="Whose motion: a video, a file of `dreamactor extract`, or a built-in motion.",
+        help="Whose motion: a video, a file of `dreamactor extract`, a BVH animation, or a built-in motion.",
     ),
 ]
 Output = Annotated[
@@ -123,7 +123,7 @@ HeadDriving = Annotated[
     typer.Option(
         "--driving",
         "-d",
-        metavar="VIDEO|CONTROLS|motion:NAME",
+        metavar="VIDEO|CONTROLS|BVH|motion:NAME",
         help="Whose head and body move [default: a life of its own].",
     ),
 ]

@@ -139,7 +139,7 @@ class BodyRetarget:
         shown = shown_joints(self._body, reference.width, reference.height)
         self.driver = DriverBody(driver, preset.smoothing, anchor)
         self.driven = driven(shown, self.driver.shown, preset.region)
-        self.notices = self.driven.notices
+        self.notices = () if self.driver.made_up else self.driven.notices
         self._rest(reference)
         at = self.driver.describe(self.driver.anchor)
         self._anchor_bones, self._anchor_neck = at.bones[0], at.neck[0]

@@ -69,11 +69,13 @@ class DriverBody:
         shown: joints that it shows, (33,).
         lengths: of the bones, (21,) m.
         anchor: the anchor frame, as one frame of a stretch.
+        made_up: it is a built-in motion or an animation, which knows all of its joints.
         sees_face: the clip shows a face most of the time, whose pose is better known than the skeleton's.
     """
 
     def __init__(self, driver: ControlStream, smoothing: int, anchor: int) -> None:
         self._driver, self._smoothing, self._at = driver, smoothing, anchor
+        self.made_up = "motion" in driver.window(0, 1).extractor_versions
         self._look()
         halo = smoothing + 1
         low = max(0, anchor - halo)

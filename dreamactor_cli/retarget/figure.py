@@ -71,10 +71,10 @@ class Figure:
     @classmethod
     def of(cls, reference: Controls, driver: ControlStream, preset: Preset, anchor: int) -> Figure | None:
         """The figure, if reference, region and driver have one."""
-        if not moves_figure(reference, preset.region):
+        if not moves_figure(reference, preset.region) or driver.window(0, 1).body is None:
             return None
-        first = driver.window(0, 1)
-        return cls(reference, driver, preset, anchor) if first.body is not None else None
+        figure = cls(reference, driver, preset, anchor)
+        return figure if figure._body.driver.seen else None
 
     @property
     def sees_face(self) -> bool:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from dreamactor_cli import head_space, person_space
 from dreamactor_cli.contracts import BLENDSHAPES, Appearance, Controls, ControlStream, Face, Head, Preset
+from dreamactor_cli.errors import UsageError
 from dreamactor_cli.retarget import regions
-from dreamactor_cli.retarget.figure import Figure, PosedFigure
+from dreamactor_cli.retarget.figure import Figure, PosedFigure, moves_figure
 from dreamactor_cli.retarget.lids import close_lids, eye_gains, keep_lips_apart, mouth_opening
 from dreamactor_cli.retarget.numbers import carry_blendshapes, carry_gaze
 from dreamactor_cli.retarget.smoothing import ease_from_anchor, nearest_rotations, smooth
@@ -153,7 +154,11 @@ class RetargetedStream:
         self._fit_anchor()
         shown = replace(reference, face=None, head=None) if self._faceless else reference
         self._figure = Figure.of(shown, driver, preset, self.anchor)
-        self.notices = () if self._figure is None else self._figure.notices
+        self.notices: tuple[str, ...] = () if self._figure is None else self._figure.notices
+        if self._figure is None and moves_figure(shown, preset.region):
+            if self._faceless:
+                raise UsageError("the picture shows a body without a face, and the driver no body", "choose another driver")
+            self.notices = ("the driver shows no body: the picture's stays at rest",)
 
     def _fit_anchor(self) -> None:
         """Read the anchor frame raw and smoothed, and what follows from it once for the whole clip."""

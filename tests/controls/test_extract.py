@@ -206,3 +206,21 @@ def test_consecutive_chunks_are_decoded_once(face_clip: Any, monkeypatch: pytest
     assert opened == [0, 2]
     assert np.array_equal(again[0].picture, first[2].picture)
     source.close()
+
+
+def test_more_signals_are_asked_for_when_the_first_look_is_done(face_clip: Any, cache: Cache) -> None:
+    window = {"duration": Fraction(1, 5), "workers": 1}
+    asked: list[int] = []
+
+    def more() -> list[str]:
+        asked.append(1)
+        return ["matte"]
+
+    both = extract_controls(face_clip.path, signals=["face"], cache=cache, more_signals=more, **window)
+    assert list(both.stream.signals) == ["face", "matte"]
+    assert both.cache_hits == 0
+    again = extract_controls(face_clip.path, signals=["face"], cache=cache, more_signals=more, **window)
+    assert again.cache_hits == 2
+    assert len(asked) == 2
+    alone = extract_controls(face_clip.path, signals=["face"], cache=cache, more_signals=list, **window)
+    assert list(alone.stream.signals) == ["face"]

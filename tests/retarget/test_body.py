@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dreamactor_cli.contracts import Controls, Preset
+from dreamactor_cli.errors import UsageError
 from dreamactor_cli.retarget.framing import move_controls
 from dreamactor_cli.retarget.transfer import RetargetedStream
 from tests.retarget.bodies import hide, lengths, open_hands, picture, pose, scaled
@@ -157,7 +158,8 @@ def test_a_portrait_moves_the_upper_part_of_a_whole_body(perform: Callable[..., 
 
 def test_a_whole_body_moves_what_a_half_one_shows(dance: Controls) -> None:
     reference = hide(picture(pose(armRaise=15.0), size=(600, 420)), *LEGS)
-    stream = RetargetedStream(reference, dance, Preset(smoothing=0), FPS)
+    driver = move_controls(replace(dance, extractor_versions={}, width=4000, height=4000), 1.0, np.full(2, -2000.0))
+    stream = RetargetedStream(reference, driver, Preset(smoothing=0), FPS)
     out = stream.window(0, dance.num_frames).body
     assert out is not None
     assert np.ptp(out.joints_2d[:, 16], axis=0).max() > 40
@@ -166,6 +168,16 @@ def test_a_whole_body_moves_what_a_half_one_shows(dance: Controls) -> None:
 
 def test_framed_alike_nothing_is_told(dance: Controls) -> None:
     assert RetargetedStream(picture(pose()), dance, Preset(), FPS).notices == ()
+
+
+def test_a_driver_without_a_body_leaves_it_at_rest(dance: Controls) -> None:
+    unseen = replace(dance.body, score=np.zeros_like(dance.body.score), joints_2d=np.zeros_like(dance.body.joints_2d))
+    for driver in (replace(dance, body=None), replace(dance, body=unseen)):
+        stream = RetargetedStream(picture(pose()), driver, Preset(), FPS)
+        assert stream.window(0, 5).body is None
+        assert "no body" in stream.notices[0]
+        with pytest.raises(UsageError, match="without a face"):
+            RetargetedStream(picture(pose(), face=False), driver, Preset(), FPS)
 
 
 def test_a_portrait_has_no_body(dance: Controls) -> None:
