@@ -51,7 +51,8 @@ REPORTED = {
     "frame_gain": "image.frame.gain.psnr", "face_gain": "image.face.gain.psnr", "pose_missing": "body.pose_missing",
 }  # fmt: skip
 SELF_BARS = (
-    Bar(key="pck", label="PCK@0.1, all", low=0.90, low_worst=-1.0), Bar(key="pck_arms", label="PCK@0.1, arms", low=0.88, low_worst=-1.0),
+    Bar(key="pck", label="PCK@0.1, all", low=0.90, low_worst=-1.0),
+    Bar(key="pck_arms", label="PCK@0.1, arms", low=0.88, low_worst=-1.0),
     Bar(key="pck_hands", label="PCK@0.1, hands", low=0.75, low_worst=-1.0),
     Bar(key="pck_legs", label="PCK@0.1, legs", low=0.92, low_worst=-1.0),
     Bar(key="joint_r", label="joint-angle r", low=0.95, low_worst=-1.0),
