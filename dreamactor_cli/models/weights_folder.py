@@ -60,6 +60,8 @@ class Index:
         config: name of the config that the model was made with, like ``"starter"``.
         size: side of the square pictures that it was trained on, px; 0 takes pictures of any size.
         frames: of the longest segment that it was trained on.
+        view: side of those squares in radii of the head sphere, where they show a head and little else.
+        bodies: whether they also showed whole bodies.
         shift: of the flow's noise levels, see `sampling.flow_sigmas`.
         inputs: of the face motion encoder that were trained: of ``face``, ``crop``, ``speech``.
         reference_poses: whether it saw the poses of the references, too.
@@ -70,6 +72,8 @@ class Index:
     config: str
     size: int = 0
     frames: int = 73
+    view: float = 3.5
+    bodies: bool = False
     shift: float = 3.0
     inputs: tuple[str, ...] = ("face",)
     reference_poses: bool = True
@@ -95,7 +99,7 @@ def read_index(folder: Path) -> Index:
             raise ValueError("another format")
         files = {str(name): (int(size), str(sha256)) for name, (size, sha256) in read.pop("files").items()}
         index = Index(**{**read, "inputs": tuple(read["inputs"])}, files=files)
-        usable = 0 <= int(index.size) <= 8192 and int(index.frames) >= 1 and float(index.shift) > 0
+        usable = 0 <= int(index.size) <= 8192 and int(index.frames) >= 1 and float(index.shift) > 0 and float(index.view) > 0
     except FileNotFoundError as error:
         hint = f"make some with `{_TRAIN}`, and name them with --weights DIR/weights"
         raise MissingRequirement(f"no weights of the diffusion renderer are in {folder}", hint) from error

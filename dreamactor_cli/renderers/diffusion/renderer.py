@@ -76,7 +76,7 @@ class DiffusionRenderer:
 
         self.check(settings.preset)
         loaded = self._load(settings)
-        stage = Stage.of(reference, loaded.index.size)
+        stage = Stage.of(reference, loaded.index)
         if stage.enlarges:
             settings.warn(
                 f"the model draws {stage.width}x{stage.height} px; enlarged to {stage.view.width}x{stage.view.height}, "
@@ -155,7 +155,7 @@ def _references(reference: Reference, index: weights_folder.Index) -> References
     """The reference pictures as the model sees them, each around its own person, and their poses if it learned to use them."""
     images, poses = [], []
     for k in range(len(reference.images)):
-        stage = Stage.of(reference, index.size, k)
+        stage = Stage.of(reference, index, k)
         images.append(stage.show(reference.images[k : k + 1]))
         poses.append(_poses(stage, reference.controls.window(k, k + 1)))
     return References(images=np.concatenate(images), poses=np.concatenate(poses) if index.reference_poses else None)

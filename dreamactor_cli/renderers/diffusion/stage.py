@@ -15,10 +15,13 @@ import numpy as np
 from dreamactor_cli.body_space import shown_joints, shows_body
 from dreamactor_cli.contracts import F32, U8, Controls, Reference
 from dreamactor_cli.models.draw import View
+from dreamactor_cli.models.weights_folder import Index
 
 MULTIPLE = 16  # of the sides that a model draws, px
-BUST = 6.4  # side of the square around a head, in radii of the head sphere
-HEAD_DOWN = 0.9  # how far below the head's centre that square has its centre, in radii
+HEAD_HIGH = (
+    3.0,
+    0.33,
+)  # a square of so many head radii has the head in its middle; a larger one, by this share of the rest higher
 MARGIN = 0.12  # around the joints of a body, of the square's side
 SOFT = 0.06  # width of the soft border, of the square's side
 
@@ -37,16 +40,17 @@ class Stage:
     height: int
 
     @staticmethod
-    def of(reference: Reference, size: int, picture: int = 0) -> Stage:
+    def of(reference: Reference, index: Index, picture: int = 0) -> Stage:
         """The stage for one picture of a reference.
 
         Args:
-            size: side of the squares that the model knows, px; 0 is any size.
+            index: of the weights: what they were trained on.
             picture: its number; frames are drawn into the first.
         """
         high, wide = reference.images.shape[1:3]
-        if size:
-            return Stage(_around_person(reference.controls.window(picture, picture + 1), wide, high), size, size)
+        if index.size:
+            view = _around_person(reference.controls.window(picture, picture + 1), wide, high, index)
+            return Stage(view, index.size, index.size)
         sides = [max(2 * MULTIPLE, round(side / MULTIPLE) * MULTIPLE) for side in (wide, high)]
         return Stage(View(0, 0, wide, high), sides[0], sides[1])
 
@@ -93,15 +97,15 @@ def _rise(side: int, before: bool, after: bool) -> F32:
     return out
 
 
-def _around_person(controls: Controls, wide: int, high: int) -> View:
-    """The square around head and body of a picture (T = 1), as far as it is inside of the picture."""
+def _around_person(controls: Controls, wide: int, high: int, index: Index) -> View:
+    """The square around the head of a picture (T = 1), and around its body if the model knows bodies, inside of the picture."""
     head, body = controls.head, controls.body
     low, top = np.array([wide, high], float), np.zeros(2)
     if head is not None:
         center, radius = head.center[0].astype(float), float(head.radius[0])
-        middle = center + [0, HEAD_DOWN * radius]
-        low, top = middle - BUST / 2 * radius, middle + BUST / 2 * radius
-    if body is not None and (shows_body(body, wide, high) or head is None):
+        middle = center + [0, max(0.0, index.view - HEAD_HIGH[0]) * HEAD_HIGH[1] * radius]
+        low, top = middle - index.view / 2 * radius, middle + index.view / 2 * radius
+    if body is not None and (head is None or (index.bodies and shows_body(body, wide, high))):
         joints = body.joints_2d[0][shown_joints(body, wide, high)]
         if len(joints):
             room = MARGIN * max(np.ptp(joints[:, 0]), np.ptp(joints[:, 1]))

@@ -15,6 +15,7 @@ from dreamactor_cli.training.diffusion.clips import TrainingClip, make_clip
 from dreamactor_cli.training.synthetic import FRAMINGS, SyntheticClip, generate_clip
 
 CLIPS_A_PERSON = 3
+_HEAD_RADII = {"face": 3.5, "bust": 6.2, "half": 10.4, "full": 20.0}  # side of a picture of a framing, as it is on average
 _HELD_OUT = 1 << 40  # identities from here on are never learned from
 
 
@@ -89,6 +90,15 @@ class SyntheticPeople:
         view = _view(made, np.random.default_rng([motion, 8]).uniform(*self.zoom))
         size = (self.size, self.size)
         return make_clip(made.frames, made.controls, made.references, made.reference_controls, size, view)
+
+
+def shown_of(source: Source) -> tuple[float, bool]:
+    """Side of what a source mostly shows, in radii of the head sphere, and whether it also shows bodies."""
+    if not isinstance(source, SyntheticPeople):
+        return _HEAD_RADII["bust"], True
+    shares = dict(zip(FRAMINGS, source.framings, strict=True))
+    most = max(shares, key=lambda name: shares[name])
+    return _HEAD_RADII[most] / source.zoom[0], shares["half"] + shares["full"] > 0.1 * sum(shares.values())
 
 
 def _view(clip: SyntheticClip, zoom: float) -> View:

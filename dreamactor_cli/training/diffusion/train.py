@@ -25,7 +25,7 @@ from dreamactor_cli.training.diffusion.latents import LatentStore
 from dreamactor_cli.training.diffusion.network import DiffusionNetwork
 from dreamactor_cli.training.diffusion.pool import Pool
 from dreamactor_cli.training.diffusion.samples import sheet
-from dreamactor_cli.training.diffusion.sources import Source
+from dreamactor_cli.training.diffusion.sources import Source, shown_of
 from dreamactor_cli.training.diffusion.stages import STAGES, Stage, count_parameters, enter, stage_of
 from dreamactor_cli.training.loop.fit import Plan, Progress, fit, is_first_process
 from dreamactor_cli.training.loop.log import TrainingLog
@@ -105,8 +105,10 @@ def train_diffusion(folder: Path, run: DiffusionRun, models: Models, begun_with:
                     told(at, log)
             before += steps
     network.requires_grad_(True)
+    view, bodies = shown_of(run.learned)
     index = Index(
-        config=run.name, size=run.size, frames=frames_of(run.recipe.latents), shift=run.recipe.shift, inputs=("face",),
+        config=run.name, size=run.size, view=view, bodies=bodies, frames=frames_of(run.recipe.latents),
+        shift=run.recipe.shift, inputs=("face",),
         about=run.about | {"steps": run.plan.steps, "batch": run.recipe.batch, "seed": run.plan.seed, "data": run.learned.key},
     )  # fmt: skip
     if is_first_process():

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from dreamactor_cli.contracts import Controls, Reference
-from dreamactor_cli.renderers.diffusion.stage import BUST, MULTIPLE, Stage
+from dreamactor_cli.models.weights_folder import Index
+from dreamactor_cli.renderers.diffusion.stage import MULTIPLE, Stage
+
+SMALL = Index(config="debug", size=64, view=6.4, bodies=True)
 
 
 def cut(reference: Reference, width: int, height: int) -> Reference:
@@ -21,12 +24,12 @@ def cut(reference: Reference, width: int, height: int) -> Reference:
 
 def test_the_square_is_around_the_head(reference: Reference) -> None:
     portrait = replace(reference, controls=replace(reference.controls, body=None))
-    stage = Stage.of(portrait, 64)
+    stage = Stage.of(portrait, SMALL)
     head = reference.controls.head
     assert head is not None
     left, top, width, height = stage.view
     assert (stage.width, stage.height, width) == (64, 64, height)
-    assert width == pytest.approx(BUST * head.radius[0], abs=1)
+    assert width == pytest.approx(6.4 * head.radius[0], abs=1)
     assert left < head.center[0, 0] - head.radius[0]
     assert head.center[0, 0] + head.radius[0] < left + width
     assert top <= head.center[0, 1] - head.radius[0]
@@ -35,7 +38,7 @@ def test_the_square_is_around_the_head(reference: Reference) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(512, 400), (330, 512), (300, 300)])
 def test_the_square_stays_inside(reference: Reference, width: int, height: int) -> None:
-    left, top, side, high = Stage.of(cut(reference, width, height), 64).view
+    left, top, side, high = Stage.of(cut(reference, width, height), SMALL).view
     assert side == high <= min(width, height)
     assert 0 <= left <= width - side
     assert 0 <= top <= height - side
@@ -44,25 +47,25 @@ def test_the_square_stays_inside(reference: Reference, width: int, height: int) 
 def test_a_body_widens_the_square(reference: Reference) -> None:
     body = reference.controls.body
     assert body is not None
-    narrow = Stage.of(replace(reference, controls=replace(reference.controls, body=None)), 64)
+    narrow = Stage.of(replace(reference, controls=replace(reference.controls, body=None)), SMALL)
     joints, score = body.joints_2d.copy(), np.zeros_like(body.score)
     joints[0, [11, 12, 23, 24]] = [(420, 250), (60, 250), (400, 500), (90, 500)]
     score[0, [11, 12, 23, 24]] = 1
     wide = Stage.of(
-        replace(reference, controls=replace(reference.controls, body=replace(body, joints_2d=joints, score=score))), 64
+        replace(reference, controls=replace(reference.controls, body=replace(body, joints_2d=joints, score=score))), SMALL
     )
     assert narrow.view.width < wide.view.width <= 512
 
 
 def test_a_picture_of_nothing_known_is_drawn_from_its_middle(reference: Reference) -> None:
     bare = Controls(num_frames=1, fps=reference.controls.fps, width=512, height=400)
-    stage = Stage.of(Reference(images=reference.images[:, :400], matte=reference.matte[:, :400], controls=bare), 64)
+    stage = Stage.of(Reference(images=reference.images[:, :400], matte=reference.matte[:, :400], controls=bare), SMALL)
     assert stage.view == (56, 0, 400, 400)
 
 
 @pytest.mark.parametrize(("width", "height"), [(512, 400), (250, 130), (64, 64)])
 def test_a_model_for_any_size_draws_the_whole_picture(reference: Reference, width: int, height: int) -> None:
-    stage = Stage.of(cut(reference, width, height), 0)
+    stage = Stage.of(cut(reference, width, height), Index(config="1.3b"))
     assert stage.view == (0, 0, width, height)
     assert stage.width % MULTIPLE == stage.height % MULTIPLE == 0
     assert abs(stage.width - width) <= MULTIPLE / 2
@@ -74,7 +77,7 @@ def test_a_model_for_any_size_draws_the_whole_picture(reference: Reference, widt
 
 def test_what_is_drawn_gets_back_to_its_place(reference: Reference) -> None:
     """A model that draws what it sees, at the size of the square, changes nothing; red shows where the square is."""
-    known = Stage.of(reference, 64)
+    known = Stage.of(reference, SMALL)
     exact = Stage(known.view, int(known.view.width), int(known.view.height))
     image = reference.images[0]
     assert np.array_equal(exact.put_back(exact.show(reference.images), image)[0], image)
@@ -91,7 +94,7 @@ def test_what_is_drawn_gets_back_to_its_place(reference: Reference) -> None:
 
 def test_borders_are_soft_inside_of_the_picture_and_hard_at_its_edge(reference: Reference) -> None:
     portrait = replace(reference, controls=replace(reference.controls, body=None))
-    stage = Stage.of(portrait, 64)
+    stage = Stage.of(portrait, SMALL)
     left, top, side, _ = stage.view
     assert top == 0
     assert left > 0
@@ -102,3 +105,15 @@ def test_borders_are_soft_inside_of_the_picture_and_hard_at_its_edge(reference: 
     assert row[-1] == 255
     assert (np.diff(row) >= 0).all()
     assert (laid[0, left + side // 4 : left + side // 2, 0] == 255).all()
+
+
+def test_a_model_of_heads_draws_the_head_of_a_whole_person(reference: Reference) -> None:
+    heads = Index(config="starter", size=64)
+    body = reference.controls.body
+    assert body is not None
+    shown = replace(reference, controls=replace(reference.controls, body=replace(body, score=np.ones_like(body.score))))
+    head = reference.controls.head
+    assert head is not None
+    view = Stage.of(shown, heads).view
+    assert view.width == pytest.approx(3.5 * head.radius[0], abs=1)
+    assert view.top + view.height / 2 == pytest.approx(head.center[0, 1] + 0.165 * head.radius[0], abs=2)
