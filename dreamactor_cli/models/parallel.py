@@ -22,7 +22,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from diffusers import ContextParallelConfig, FirstBlockCacheConfig
+from diffusers import ContextParallelConfig
 from torch import distributed
 
 from dreamactor_cli.errors import MissingRequirement, UsageError
@@ -65,12 +65,12 @@ def share_tokens(model: Any, degree: int) -> None:
         degree: how many ranks; 1 changes nothing.
 
     Raises:
-        UsageError: a step cache is on that decides by a rank's own tokens.
+        ValueError: a step cache is on, which may only come afterwards.
     """
     if degree == 1:
         return
-    if isinstance(model._cache_config, FirstBlockCacheConfig):
-        raise UsageError("ranks with FirstBlockCache could skip different steps", "take MagCache or TaylorSeer")
+    if model.is_cache_enabled:
+        raise ValueError("tokens are shared out before a step cache is switched on")
     # "anything": stretches may differ by a token, so that any size of picture can be shared out, and heads are filled up.
     config = ContextParallelConfig(ulysses_degree=degree, ulysses_anything=True)
     if torch.accelerator.is_available():

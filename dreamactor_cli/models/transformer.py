@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 import torch
-from diffusers import CacheMixin, ConfigMixin, ModelMixin
+from diffusers import CacheMixin, ConfigMixin, FirstBlockCacheConfig, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from diffusers.loaders import PeftAdapterMixin
 from diffusers.models._modeling_parallel import ContextParallelInput, ContextParallelOutput
@@ -39,6 +39,7 @@ from diffusers.models.normalization import FP32LayerNorm
 from diffusers.models.transformers.transformer_wan import WanTimeTextImageEmbedding
 from torch import Tensor, nn
 
+from dreamactor_cli.errors import UsageError
 from dreamactor_cli.models.attention import FaceTokens, LayerReference, ReferenceCache, face_mask
 from dreamactor_cli.models.blocks import DreamActorBlock, FrameRotaryPosEmbed, of_tokens
 
@@ -207,6 +208,16 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
                 tokens, *kept = self._run(block, tokens, None, modulation, tuple(rotary_emb), frames, None, None, True)
                 cache.append(LayerReference(*kept))
         return tuple(cache)
+
+    def enable_cache(self, config: object) -> None:
+        """Switch a step cache of diffusers on.
+
+        Raises:
+            UsageError: one that decides by a rank's own tokens, where ranks share them.
+        """
+        if self._parallel_config is not None and isinstance(config, FirstBlockCacheConfig):
+            raise UsageError("ranks with FirstBlockCache could skip different steps", "take MagCache or TaylorSeer")
+        super().enable_cache(config)
 
     def reset_added(self) -> None:
         """First values of what Wan does not have: random where something is read, zero where it would be added to Wan's."""

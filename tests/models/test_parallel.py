@@ -110,8 +110,13 @@ def test_what_cannot_be_shared_out_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 
     model = make()
     model.enable_cache(FirstBlockCacheConfig())
-    with pytest.raises(UsageError, match="FirstBlockCache"):
+    with pytest.raises(ValueError, match="before a step cache"):
         share_tokens(model, 2)
+    model.disable_cache()
+    model._parallel_config = object()
+    with pytest.raises(UsageError, match="FirstBlockCache"):
+        model.enable_cache(FirstBlockCacheConfig())
+    model._parallel_config = None
     share_tokens(model, 1)
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with pytest.raises(UsageError, match="torchrun"), ranks(2):
