@@ -30,7 +30,7 @@ from dreamactor_cli.renderers import load_renderer
 from dreamactor_cli.renderers.needs import check_needs, weights_sha256
 
 State = Literal["todo", "done", "refused"]
-Checks = dict[tuple[object, ...], DreamActorError | None]
+Checks = dict[tuple[object, ...], DreamActorError | str | None]  # what was found out: an error, a hash, or that all is well
 OnProgress = Callable[[int, int], None]
 
 _MEGA = 1e6
@@ -204,7 +204,7 @@ def _state(job: Job, exists: bool, *, specs: Mapping[str, RendererSpec | DreamAc
         form = (job.output.suffix, preset.background == "transparent", preset.crf, job.side_by_side, job.credentials, job.key)
         if form not in checks:
             checks[form] = _problem(lambda: check_output(job))
-        if (problem := checks[form]) is not None:
+        if isinstance(problem := checks[form], DreamActorError):
             raise problem
     except DreamActorError as error:
         return _refused(planned, error)
@@ -219,10 +219,10 @@ def _weights(preset: Preset, checks: Checks) -> str:
     """
     demand = ("needs", preset)
     if demand not in checks:
-        checks[demand] = _problem(lambda: check_needs(preset))
-    if (problem := checks[demand]) is not None:
-        raise problem
-    return weights_sha256(preset)
+        checks[demand] = _problem(lambda: check_needs(preset)) or weights_sha256(preset)
+    if isinstance(found := checks[demand], DreamActorError):
+        raise found
+    return found or ""
 
 
 def _problem(check: Callable[[], object]) -> DreamActorError | None:

@@ -26,8 +26,8 @@ class HubSource:
     def __init__(self, repo: str, revision: str, *, bars: bool = False) -> None:
         with _errors(repo):
             from huggingface_hub import HfApi
-            from huggingface_hub.utils import disable_progress_bars
             from huggingface_hub.utils import logging as client_logging
+            from huggingface_hub.utils.tqdm import disable_progress_bars
 
             client_logging.set_verbosity_error()
             if not bars:
