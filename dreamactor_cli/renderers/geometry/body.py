@@ -18,6 +18,7 @@ from dreamactor_cli.body_space import shows_body
 from dreamactor_cli.contracts import Controls, Reference
 from dreamactor_cli.person_space import PersonModel
 from dreamactor_cli.renderers.geometry.body_order import depth_order
+from dreamactor_cli.renderers.geometry.body_pose import Placement
 from dreamactor_cli.renderers.geometry.body_skeleton import CARRIERS, CORE, HAND_PARTS, PARTS, other_side, with_points
 from dreamactor_cli.renderers.geometry.body_view import View, draw_part
 from dreamactor_cli.renderers.geometry.portrait import Canvas, Face, as_canvas, channels, lay_layer
@@ -71,11 +72,16 @@ class BodyActor:
 
     def turns_too_far(self, controls: Controls) -> bool:
         """Whether the torso of one of the frames turns further than the picture can follow."""
-        body = controls.body
-        if body is None:
+        if controls.body is None:
             return False
-        frames = zip(body.joints_2d.astype(np.float64), body.joints_3d.astype(np.float64), strict=True)
-        return any(self._views[0].pose.place(joints, space).too_far for joints, space in frames)
+        return any(self._place(self._views[0], controls, index).too_far for index in range(controls.num_frames))
+
+    def _place(self, view: View, controls: Controls, index: int) -> Placement:
+        """The skeleton of a frame, as a view sees it."""
+        body = controls.body
+        assert body is not None
+        joints, space = body.joints_2d[index].astype(np.float64), body.joints_3d[index].astype(np.float64)
+        return view.pose.place(joints, space, self._views[0].scale)
 
     def draw(self, controls: Controls, index: int, alpha: bool) -> U8:
         """Frame number ``index`` of a window of controls: (H, W, 3), or (H, W, 4) with alpha."""
@@ -107,7 +113,7 @@ class BodyActor:
             own = {part for part, source in self._sources.items() if source == (number, part)}
             mirrored = {s.part for part, s in self._sources.items() if s.view == number and s.mirrored(part)}
             if own or mirrored:
-                moved = view.move(controls, index, own, mirrored)
+                moved = view.move(self._place(view, controls, index), controls, index, own, mirrored)
                 places |= moved.places
                 triangles |= moved.triangles
         return places, triangles

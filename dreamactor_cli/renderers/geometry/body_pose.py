@@ -92,9 +92,10 @@ class BodyPose:
         # In front of the line between the shoulders, like a cylinder; nothing at its sides.
         self._bulge = BULGE * skeleton.scale * np.sqrt(np.clip(1 - offset**2, 0, 1)) * mesh.weights[:, TORSO]
 
-    def place(self, joints: Array, space: Array) -> Placement:
-        """The skeleton of a frame, from its joints (33, 2) px and (33, 3) metres."""
-        size = float(np.clip(_total_length(space) / max(self._length, 1e-6), *SIZES))
+    def place(self, joints: Array, space: Array, scale: float) -> Placement:
+        """The skeleton of a frame, from its joints (33, 2) px and (33, 3) metres, ``scale`` px each."""
+        grown = _total_length(space) / max(self._length, 1e-6)
+        size = float(np.clip(grown * scale / self._rest.scale, *SIZES))
         return Placement(with_points(joints), size, _wrapped(torso_turn(space) - self._turn))
 
     def move(self, matrices: Array, place: Placement) -> Array:

@@ -25,6 +25,7 @@ from dreamactor_cli.renderers.geometry.body_skeleton import (
     distances,
     hand_reach,
     torso_distance,
+    torso_outline,
 )
 
 Array = NDArray[np.float64]
@@ -39,6 +40,7 @@ TORSO_REACH = 0.09  # metres beyond the line between the joints that are as near
 INSIDE = 0.62  # how near the inside of the torso is, in limbs' radii: limbs in front of it are nearer
 LEGS = tuple(index for index, name in enumerate(PARTS) if name.endswith(("thigh", "shin")))
 SKIRT_FACING = 0.13  # metres between the hips in the picture from which legs are seen from the front
+CHEST = 0.5  # of the way from shoulders to hips that is torso for certain where the hips are not seen
 SURE = 0.45  # lead in limbs' radii from which no edge of the picture is asked
 SMOOTH = 2.0  # px of the working size over which the border between two parts is smoothed
 SKIRT_SPREAD = 1.35  # distance of the knees, in widths of a thigh, from which legs that touch are under a skirt
@@ -104,8 +106,13 @@ def connected(matte: F32, skeleton: Skeleton) -> F32:
 
 
 def bones_mask(skeleton: Skeleton, shape: tuple[int, ...], share: float) -> U8:
-    """255 within a share of the limbs' radii about the bones that are seen well, (H, W)."""
+    """255 inside the torso, and within a share of the limbs' radii about the bones that are seen well, (H, W)."""
     mask = np.zeros(shape, np.uint8)
+    corners = torso_outline(skeleton)
+    seen = all(_seen(skeleton, hip) for hip in HIPS)
+    corners[2:] = corners[[1, 0]] + (1.0 if seen else CHEST) * (corners[2:] - corners[[1, 0]])
+    inner = corners.mean(0) + 2 * share * (corners - corners.mean(0))
+    cv2.fillConvexPoly(mask, np.rint(inner).astype(np.int32), 255)
     for bone, there in zip(BONES, skeleton.bones, strict=True):
         if there and bone.start != bone.end and _seen(skeleton, bone.start) and _seen(skeleton, bone.end):
             a, b = (tuple(np.rint(skeleton.points[p]).astype(int).tolist()) for p in (bone.start, bone.end))

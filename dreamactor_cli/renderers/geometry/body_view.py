@@ -89,6 +89,7 @@ class View:
         expected: parts of which it at least tells where they are.
         nodes: of the whole body's mesh, (N, 2) px.
         pose: moves them.
+        scale: px per metre.
     """
 
     def __init__(self, reference: Reference, index: int, face: Face | None) -> None:
@@ -106,22 +107,21 @@ class View:
         self._hands = {p: HandMesh(found[p].cover, skeleton, HAND_PARTS.index(p)) for p in HAND_PARTS if p in found}
         self.expected = {part for part in skeleton.parts if cut.carried[part] == part}
         self.nodes = mesh.nodes
+        self.scale = skeleton.scale
         self.pose = BodyPose(skeleton, space, mesh)
         self.parts = {part: _part(found[part], mesh.nodes, triangles) for part, triangles in mesh.triangles.items()}
         self.parts |= {part: _part(found[part], hand.nodes, hand.triangles) for part, hand in self._hands.items()}
 
-    def move(self, controls: Controls, index: int, parts: set[int], mirrored: set[int]) -> Moved:
+    def move(self, place: Placement, controls: Controls, index: int, parts: set[int], mirrored: set[int]) -> Moved:
         """Nodes of parts in a frame.
 
         Args:
+            place: of the skeleton, see `place`.
             controls: a window.
             index: of the frame.
             parts: that are to be drawn as they are.
             mirrored: that are to be drawn in place of those on the other side.
         """
-        body = controls.body
-        assert body is not None
-        place = self.pose.place(body.joints_2d[index].astype(np.float64), body.joints_3d[index].astype(np.float64))
         matrices = self.pose.matrices(place)
         places: dict[int, Array] = {}
         triangles: dict[int, I32] = {}
