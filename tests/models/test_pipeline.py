@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -181,12 +182,13 @@ def test_all_that_is_told_counts(pipeline: DreamActorPipeline, references: Refer
 @pytest.mark.parametrize("cache", ["first-block", "taylor", "mag"])
 def test_step_caches_begin_anew_with_each_clip(references: References, cache: str) -> None:
     own = DreamActorPipeline(debug_models(), mag_ratios=[1.0] * 8)
-    sampling = Sampling(steps=8, segment_frames=9, step_cache=cache)  # type: ignore[arg-type]
-    exact = drawn(own, references, 9, Sampling(steps=8, segment_frames=9))
+    plain = Sampling(steps=8, segment_frames=9, guidance_reference=1.0, guidance_motion=1.0)
+    sampling = replace(plain, step_cache=cache)
+    exact = drawn(own, references, 9, plain)
     first = drawn(own, references, 9, sampling)
     assert np.array_equal(first, drawn(own, references, 9, sampling))
     assert np.abs(first.astype(int) - exact).mean() < 30
-    assert np.array_equal(drawn(own, references, 9, Sampling(steps=8, segment_frames=9)), exact)
+    assert np.array_equal(drawn(own, references, 9, plain), exact)
 
 
 def test_memory_that_runs_out_costs_something_and_not_the_clip(references: References, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +202,7 @@ def test_memory_that_runs_out_costs_something_and_not_the_clip(references: Refer
         return forward(*arguments, **named)
 
     monkeypatch.setattr(own.models.transformer, "forward", fails)
-    sampling = Sampling(steps=1, segment_frames=33)
+    sampling = replace(PLAIN, steps=1, segment_frames=33)
     frames = drawn(own, references, 30, sampling, rungs=ladder(told, frames=33))
     assert frames.shape == (30, SIDE, SIDE, 3)
     assert ["tiles" in told[0], "17 frames" in told[1], len(told)] == [True, True, 2]

@@ -27,10 +27,10 @@ def vae(request: pytest.FixtureRequest) -> AutoencoderKLWan:
 
 @pytest.fixture(scope="module")
 def clip() -> torch.Tensor:
-    return torch.rand(1, 3, 17, 48, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    return torch.rand(1, 3, 17, 24, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
-@pytest.mark.parametrize("cuts", [[17], [1, 16], [2, 3, 7, 5], [1] * 17])
+@pytest.mark.parametrize("cuts", [[17], [2, 3, 7, 5], [1] * 17])
 def test_a_stream_is_encoded_to_the_bits_of_the_whole(vae: AutoencoderKLWan, clip: torch.Tensor, cuts: list[int]) -> None:
     encoder = LatentEncoder(vae)
     streamed = [latent for piece in clip.split(cuts, 2) for latent in encoder.push(piece)] + encoder.finish()
@@ -38,7 +38,7 @@ def test_a_stream_is_encoded_to_the_bits_of_the_whole(vae: AutoencoderKLWan, cli
     assert torch.equal(torch.cat(streamed, 2), whole)
 
 
-@pytest.mark.parametrize("cuts", [[5], [1, 4], [2, 1, 2], [1] * 5])
+@pytest.mark.parametrize("cuts", [[5], [2, 1, 2]])
 def test_a_stream_is_decoded_to_the_bits_of_the_whole(vae: AutoencoderKLWan, clip: torch.Tensor, cuts: list[int]) -> None:
     latents = encode(vae, clip)
     decoder = LatentDecoder(vae)
@@ -46,12 +46,12 @@ def test_a_stream_is_decoded_to_the_bits_of_the_whole(vae: AutoencoderKLWan, cli
     assert torch.equal(streamed, vae.decode(denormalise(vae, latents)).sample)
 
 
-@pytest.mark.parametrize(("frames", "latents"), [(1, 1), (2, 2), (4, 2), (5, 2), (9, 3), (10, 4)])
+@pytest.mark.parametrize(("frames", "latents"), [(1, 1), (2, 2), (5, 2), (10, 4)])
 def test_no_frame_is_dropped(vae: AutoencoderKLWan, clip: torch.Tensor, frames: int, latents: int) -> None:
     """A clip whose length is not 4n+1 is filled up with its last frame."""
     filled = torch.cat([clip[:, :, :frames], clip[:, :, frames - 1 : frames].expand(-1, -1, 3, -1, -1)], 2)
     encoded = encode(vae, clip[:, :, :frames])
-    assert encoded.shape == (1, 4, latents, 6, 8)
+    assert encoded.shape == (1, 4, latents, 3, 4)
     assert torch.equal(encoded, normalise(vae, vae.encode(filled[:, :, : 4 * latents - 3]).latent_dist.mode()))
 
 
@@ -97,7 +97,7 @@ def test_a_stream_goes_on_in_tiles(vae: AutoencoderKLWan, monkeypatch: pytest.Mo
 
 
 def test_a_push_that_fails_may_be_tried_again(vae: AutoencoderKLWan, monkeypatch: pytest.MonkeyPatch) -> None:
-    latents = torch.randn(1, 4, 4, 6, 8, generator=torch.Generator().manual_seed(3))
+    latents = torch.randn(1, 4, 4, 3, 4, generator=torch.Generator().manual_seed(3))
     wanted = LatentDecoder(vae).push(latents)
     decoder = LatentDecoder(vae)
     first = decoder.push(latents[:, :, :1])
