@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 TEMPORAL = 4  # frames a latent
 SPATIAL = 8  # px a latent, in width and height
@@ -24,29 +23,15 @@ def latent_index(frames: int) -> list[int]:
     return [(frame + TEMPORAL - 1) // TEMPORAL for frame in range(frames)]
 
 
-def segments(total: int, longest: int) -> Iterator[tuple[int, int]]:
-    """Cut a clip of latents into segments that share one latent: the last of one is the first of the next.
+def next_segment(left: int, longest: int) -> int:
+    """Latents of the next segment of a clip.
 
-    They are about equally long, so that none is so short that a model has not seen its like.
+    Segments share one latent: the last of one is the first of the next. They are about equally long, so that none is so short
+    that a model has not seen its like.
 
     Args:
-        total: latents of the clip.
+        left: latents from that one on to the end of the clip.
         longest: latents of a segment, at least 2 where there is more than one latent.
-
-    Yields:
-        First latent and number of latents of each segment.
-    """
-    start = 0
-    while True:
-        length = next_segment(total - start, longest)
-        yield start, length
-        start += length - 1
-        if start >= total - 1:
-            return
-
-
-def next_segment(left: int, longest: int) -> int:
-    """Latents of the next segment, when so many are left with the one that is shared.
 
     Raises:
         ValueError: a segment of less than two latents would never end a longer clip.
