@@ -169,5 +169,5 @@ def test_names_of_targets() -> None:
 
 def test_a_fit_without_vertices_is_empty() -> None:
     fit = parse_fit("name x\nobj_file x.obj\nverts 0\n")
-    assert fit.index.shape == (0, 3)
+    assert fit.corners.shape == (0, 3)
     assert fit.hides.tolist() == []

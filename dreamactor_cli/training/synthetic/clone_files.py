@@ -99,13 +99,13 @@ class Fit(NamedTuple):
 
     Attributes:
         mesh: name of its mesh's file.
-        index, weights, offset: corners of a triangle of the body, their weights, and what is added, of each vertex, (V, 3).
+        corners, weights, offset: corners of a triangle of the body, their weights, and what is added, of each vertex, (V, 3).
         scale: two vertices of the body and their distance in the base mesh, by axis, (3, 3).
         hides: vertices of the body under it.
     """
 
     mesh: str
-    index: I64
+    corners: I64
     weights: F32
     offset: F32
     scale: NDArray[np.float64]

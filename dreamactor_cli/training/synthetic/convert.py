@@ -90,7 +90,7 @@ def convert_assets(clone: Path, out: Path, say: Say = lambda _: None) -> Convers
     arrays |= landmark_arrays(mesh.vertices)
     file = out / FILE_NAME if out.is_dir() else out
     with atomic.replacing(file) as beside, beside.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(stream, **arrays)
     return Conversion(len(targets), len(garments), work.left_out)
 
 
@@ -184,9 +184,9 @@ class _Work:
             if fit is None or not (path.parent / fit.mesh).is_file():
                 continue
             mesh = files.parse_mesh(files.text_of(path.parent / fit.mesh))
-            if len(mesh.vertices) == len(fit.index) and len(mesh.quads):
+            if len(mesh.vertices) == len(fit.corners) and len(mesh.quads):
                 out[path.stem] = {
-                    "bi": fit.index, "bw": fit.weights, "bo": fit.offset, "dele": fit.hides,
+                    "bi": fit.corners, "bw": fit.weights, "bo": fit.offset, "dele": fit.hides,
                     "fv": mesh.quads, "ft": mesh.uv_quads,
                     "vt": mesh.uv, "lab": _pieces(mesh), "sc": fit.scale,
                 }  # fmt: skip
