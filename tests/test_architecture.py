@@ -26,7 +26,10 @@ HEAVY = {
 }  # fmt: skip
 
 # Who may import which packages of ours. A file belongs to the first layer whose name its module starts with.
-BASE = ("contracts", "arkit", "errors", "head_space", "person_space", "body_space", "rotations", "resources", "nearest", "atomic", "quiet")
+BASE = (
+    "contracts", "arkit", "errors", "head_space", "person_space", "body_space", "rotations", "resources", "nearest", "atomic",
+    "quiet",
+)  # fmt: skip
 # What the pipeline is made of.
 PIPELINE = (
     "scene", "driving", "speaking", "dubbing", "captions", "reference", "compose", "sidecar", "provenance", "kept", "readying",
@@ -61,8 +64,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "live": ("run", "results", "executors", "plan", "console", *BASE),
     "run": (
-        "run_record", "results", "strays", "folder_lock", "plan", "renderers.needs", "executors", "report", "sidecar", "cache", *BASE,
-    ),
+        "run_record", "results", "strays", "folder_lock", "plan", "renderers.needs", "executors", "report", "sidecar", "cache",
+        *BASE,
+    ),  # fmt: skip
     "run_record": ("plan", "executors", "sidecar", *BASE),
     "results": BASE, "strays": BASE, "folder_lock": BASE,
     "executors": (

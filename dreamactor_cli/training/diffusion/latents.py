@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKLWan
+from numpy.typing import NDArray
 from torch import Tensor
 
-from dreamactor_cli.contracts import F32
 from dreamactor_cli.models.video_vae import encode, to_pixels
 from dreamactor_cli.tensor_file import TensorFile
 from dreamactor_cli.training.diffusion.store import Shard, write_arrays
@@ -36,7 +36,7 @@ class LatentStore:
             self._open[path] = TensorFile(path)
         return self._open[path]
 
-    def _encode(self, shard: Shard) -> dict[str, F32]:
+    def _encode(self, shard: Shard) -> dict[str, NDArray[np.generic]]:
         clips = [shard.clip(row) for row in range(len(shard))]
         return {
             "latents": np.stack([self._clip(clip.frames)[0].transpose(0, 1).cpu().numpy() for clip in clips]),

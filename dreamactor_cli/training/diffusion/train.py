@@ -185,5 +185,5 @@ def _hash(module: torch.nn.Module) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
-    digest.update(json.dumps(dict(module.config), default=str, sort_keys=True).encode())  # type: ignore[arg-type]
+    digest.update(json.dumps(dict(module.config), default=str, sort_keys=True).encode())
     return digest.hexdigest()

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -171,7 +172,7 @@ def _view(frames: U8, size: tuple[int, int]) -> View:
 def _of_frames(stream: ControlStream, numbers: Sequence[int]) -> Controls:
     """Controls of single frames, one after the other."""
     parts = [stream.window(k, k + 1) for k in numbers]
-    merged = {}
+    merged: dict[str, Any] = {}
     for kind, signal in parts[0].signals().items():
         others = [part.signals()[kind] for part in parts]
         rows = {
@@ -179,5 +180,5 @@ def _of_frames(stream: ControlStream, numbers: Sequence[int]) -> Controls:
             for name, shape in signal.SHAPES.items()
             if shape[0] == "T"
         }
-        merged[kind] = replace(signal, **rows)
+        merged[kind] = replace(signal, **rows)  # type: ignore[type-var]
     return replace(parts[0], num_frames=len(parts), **merged)
