@@ -30,6 +30,7 @@ BASE = (
     "contracts", "arkit", "errors", "head_space", "person_space", "body_space", "rotations", "resources", "nearest", "atomic",
     "quiet",
 )  # fmt: skip
+RUN = ("run_record", "results", "strays", "folder_lock", "plan", "renderers.needs", "executors", "report", "sidecar", "cache")
 # What the pipeline is made of.
 PIPELINE = (
     "scene", "driving", "speaking", "dubbing", "captions", "reference", "compose", "sidecar", "provenance", "kept", "readying",
@@ -63,10 +64,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "motion", *BASE,
     ),
     "live": ("run", "results", "executors", "plan", "console", *BASE),
-    "run": (
-        "run_record", "results", "strays", "folder_lock", "plan", "renderers.needs", "executors", "report", "sidecar", "cache",
-        *BASE,
-    ),  # fmt: skip
+    "run": (*RUN, *BASE),
     "run_record": ("plan", "executors", "sidecar", *BASE),
     "results": BASE, "strays": BASE, "folder_lock": BASE,
     "executors": (
