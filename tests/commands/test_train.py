@@ -56,3 +56,33 @@ def test_people_need_something_to_do(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["train", "people", "--convert", str(tmp_path), "--assets", str(tmp_path / "out.npz")]) == 3
     assert "no free base mesh" in capsys.readouterr().err
     assert main(["train", "people", "--preview", str(tmp_path / "a.png"), "--assets", str(tmp_path / "none.npz")]) == 4
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "code", "said"),
+    [
+        ("diffusion", ["--steps", "0"], 2, "--steps 0"),
+        ("diffusion", ["--rate", "nan"], 2, "--rate nan"),
+        ("diffusion", ["--stage", "mouth"], 2, "--stage mouth"),
+        ("diffusion", ["--config", "huge"], 2, "huge"),
+        ("diffusion", ["--frames", "12"], 2, "--frames 12"),
+        ("diffusion", ["--size", "100"], 2, "--size 100"),
+        ("diffusion", ["--framings", "feet"], 2, "feet"),
+        ("diffusion", ["--precision", "float8"], 2, "float8"),
+        ("diffusion", ["--init", "a", "--wan", "b"], 2, "two beginnings"),
+        ("diffusion", ["--config", "1.3b"], 3, "Wan 2.1"),
+        ("diffusion", ["--vae", "nowhere"], 3, "nowhere"),
+        ("diffusion", ["--init", "nowhere"], 3, "nowhere"),
+        ("diffusion", ["--videos", "nowhere"], 4, "nowhere"),
+        ("diffusion", ["--videos", ".", "--clips", "3"], 2, "--clips"),
+        ("vae", ["--config", "1.3b"], 2, "Wan"),
+        ("vae", ["--batch", "0"], 2, "--batch 0"),
+    ],
+)
+def test_what_cannot_be_trained_is_told(
+    command: str, arguments: list[str], code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert main(["--cache-dir", str(tmp_path / "cache"), "train", command, "-o", str(out), *arguments]) == code
+    assert said in capsys.readouterr().err.splitlines()[-1]
+    assert not out.exists()

@@ -99,8 +99,3 @@ def cell_weights(weights: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     later = cells[1:].reshape(-1, TEMPORAL, *grid).mean(1)
     share = np.concatenate([cells[:1], later]) / 255
     return (1 + _MOST * np.minimum(1, _WIDEN * share)).astype(np.float32)
-
-
-def with_wrong_controls(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same batch with the poses and faces of its neighbours."""
-    return {**batch, **{name: batch[name].roll(1, 0) for name in ("poses", "face")}}

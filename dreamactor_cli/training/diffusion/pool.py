@@ -20,7 +20,7 @@ from dreamactor_cli.training.diffusion.sources import Source, numbered
 from dreamactor_cli.training.diffusion.store import Shard, write_shard
 
 CLIPS_A_SHARD = 32
-_JOINING = 0.5  # share of the steps over which shards join
+_JOINING = 0.25  # share of the steps over which shards join
 
 
 class Pool:

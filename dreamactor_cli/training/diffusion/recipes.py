@@ -21,6 +21,8 @@ class Defaults:
         steps: of all stages together.
         batch: clips a step and process.
         rate: learning rate.
+        shift: bends noise levels towards noise, see `models.sampling.flow_sigmas`; a model that learns for minutes has use for
+            little but the levels at which large forms are made.
         staged: whether pose, face and all come one after the other; a model too small to afford that learns all at once.
         vae_steps, vae_batch, vae_rate: of the VAE; 0 steps where it is not trained but given.
         keep_every, sample_every: steps.
@@ -41,6 +43,7 @@ class Defaults:
     vae_rate: float
     keep_every: int
     sample_every: int
+    shift: float = 3.0
 
 
 DEFAULTS = {
@@ -49,8 +52,8 @@ DEFAULTS = {
         vae_steps=150, vae_batch=2, vae_rate=2e-3, keep_every=100, sample_every=200,
     ),
     "starter": Defaults(
-        size=64, clips=1536, frames=17, latents=3, framings="face:0.75,bust:0.25", zoom=(1.0, 1.5), steps=3000, batch=8,
-        rate=1e-3, staged=False, vae_steps=1000, vae_batch=2, vae_rate=2e-3, keep_every=100, sample_every=500,
+        size=64, clips=864, frames=17, latents=3, framings="face:0.75,bust:0.25", zoom=(1.0, 1.5), steps=3000, batch=8,
+        rate=2e-3, shift=8.0, staged=False, vae_steps=1000, vae_batch=2, vae_rate=2e-3, keep_every=100, sample_every=500,
     ),
     "starter-gpu": Defaults(
         size=128, clips=20_000, frames=25, latents=7, framings="face:0.4,bust:0.3,half:0.15,full:0.15", zoom=(1.0, 1.5),

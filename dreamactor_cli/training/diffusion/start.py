@@ -92,7 +92,7 @@ def start_diffusion(options: Options, say: Say) -> dict[str, Any]:
     latents = usual.latents if options.frames is None else check_frames(options.frames)
     learned = _learned(options, usual, size, frames_of(latents), say)
     models, begun_with = _begin(options, config, usual, say)
-    recipe = Recipe(batch=options.batch or usual.batch, latents=latents, seed=options.seed)
+    recipe = Recipe(batch=options.batch or usual.batch, latents=latents, shift=usual.shift, seed=options.seed)
     run = DiffusionRun(
         name=options.config, learned=learned, shown=_judged(options, usual, size, learned), clips=_clips_folder(options),
         stages=stages, recipe=recipe, plan=_plan(options, usual, models), size=0 if options.videos else size,
@@ -182,7 +182,8 @@ def _plan(options: Options, usual: Defaults, models: Models) -> Plan:
     parameters = sum(value.numel() for value in models.transformer.parameters())
     sharded = parameters >= _SHARDED_FROM if options.sharded is None else options.sharded
     return Plan(
-        steps=options.steps or usual.steps, rate=options.rate or usual.rate, keep_every=usual.keep_every, seed=options.seed,
+        steps=options.steps or usual.steps, rate=options.rate or usual.rate, betas=(0.9, 0.98), weight_decay=0.01,
+        keep_every=usual.keep_every, seed=options.seed,
         precision=_precision(options), device=_device(options), sharded=("DreamActorBlock",) if sharded else (),
     )  # fmt: skip
 

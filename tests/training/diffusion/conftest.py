@@ -1,4 +1,4 @@
-"""People of two colours whose heads move and whose mouths open: what a network can learn in seconds."""
+"""Heads that are anywhere and mouths that open: what a network can learn in seconds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
