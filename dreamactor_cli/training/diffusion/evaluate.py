@@ -163,7 +163,7 @@ def _look_at(clips: Sequence[TrainingClip], drawn: Sequence[U8], work: Path) -> 
     return {
         "face_found": found / wanted if wanted else float("nan"),
         "mouth_r": float(np.corrcoef(opening)[0, 1]) if opening.shape[1] > 2 else float("nan"),
-        "yaw_error": float(np.rad2deg(np.concatenate(yaws).mean())) if yaws else float("nan"),
+        "yaw_error": float(np.rad2deg(np.concatenate(yaws).mean())) if opening.shape[1] else float("nan"),
         "pck": float(np.concatenate(near).mean()) if near else float("nan"),
     }
 
