@@ -23,6 +23,7 @@ from dreamactor_cli.retarget.numbers import carry_blendshapes, carry_gaze
 from dreamactor_cli.retarget.smoothing import ease_from_anchor, nearest_rotations, smooth
 from dreamactor_cli.retarget.stand_in import with_stand_in
 from dreamactor_cli.retarget.timing import frame_positions, interpolate
+from dreamactor_cli.retarget.travel import held_travel
 
 Array = NDArray[np.float64]
 
@@ -253,7 +254,8 @@ class RetargetedStream:
         if regions.moves_body(self.preset.region):
             relative = compose(motion.torso_2d, invert(self._anchor["torso_2d"]))
             chin = np.broadcast_to(self._ref_face.landmarks[0, head_space.CHIN, :2], (frames, 2))
-            torso_2d = carry_similarity(relative, np.broadcast_to(self._chin, (frames, 2)), chin, scale)
+            size = float(self._ref_head.radius[0])
+            torso_2d = carry_similarity(relative, np.broadcast_to(self._chin, (frames, 2)), chin, scale, size)
         field = self._field(motion)
         return Controls(
             num_frames=frames, fps=self.fps, width=self.width, height=self.height, space="reference",
@@ -309,7 +311,7 @@ class RetargetedStream:
                 np.repeat(ref_center[None], frames, 0), np.full(frames, ref_radius), np.repeat(ref_rotation[None], frames, 0)
             )
         zoom = ref_radius / float(self._anchor["radius"])
-        center = ref_center + (motion.center - self._anchor["center"]) * zoom
+        center = ref_center + held_travel((motion.center - self._anchor["center"]) * zoom, ref_radius)
         return head_space.pose_of_sphere(center, motion.radius * zoom, self._head_turn(motion) @ ref_rotation)
 
     def _canonical(self, motion: Motion) -> Array:
@@ -320,14 +322,16 @@ class RetargetedStream:
         return keep_lips_apart(canonical, self._ref_canonical)
 
 
-def carry_similarity(matrices: Array, origin: Array, new_origin: Array, scale: float) -> Array:
+def carry_similarity(matrices: Array, origin: Array, new_origin: Array, scale: float, radius: float | None = None) -> Array:
     """Carry 2D affine motions (T, 2, 3) about points (T, 2) of one picture over to points (T, 2) of another.
 
-    The linear part stays; the displacement of the origin is scaled by the size ratio of the two people.
+    The linear part stays; the displacement of the origin is scaled by the size ratio of the two people, and held with that
+    of a head of this radius in px, if one is given.
     """
     linear = matrices[:, :, :2]
     displacement = np.einsum("tij,tj->ti", linear, origin) + matrices[:, :, 2] - origin
-    offset = new_origin + displacement * scale - np.einsum("tij,tj->ti", linear, new_origin)
+    travel = displacement * scale if radius is None else held_travel(displacement * scale, radius)
+    offset = new_origin + travel - np.einsum("tij,tj->ti", linear, new_origin)
     return np.concatenate([linear, offset[:, :, None]], 2)
 
 

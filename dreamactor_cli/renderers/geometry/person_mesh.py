@@ -39,7 +39,8 @@ class PersonMesh:
         self._near = _near(alpha)
         self._to_near = np.float32(len(self._near) / len(self.texture.pixels))
         grid, triangles, step = _grid(self.width, self.height)
-        triangles = triangles[_near_person(grid, alpha, step)[triangles].any(1)]
+        near = _near_person(grid, alpha, step) & _goes_on(grid, alpha, step, float(landmarks[:, 1].min()))
+        triangles = triangles[near[triangles].any(1)]
         used, triangles = np.unique(triangles, return_inverse=True)
         grid, self.triangles = grid[used], np.ascontiguousarray(triangles.reshape(-1, 3), np.int32)
         self.model = PersonModel(grid, landmarks, pose)
@@ -89,6 +90,19 @@ def _near_person(grid: Array, alpha: NDArray[np.uint8], step: float) -> NDArray[
     x = np.clip(np.rint(grid[:, 0]).astype(int), 0, width - 1)
     y = np.clip(np.rint(grid[:, 1]).astype(int), 0, height - 1)
     return near[y, x] > 0
+
+
+def _goes_on(grid: Array, alpha: NDArray[np.uint8], step: float, crown: float) -> NDArray[np.bool_]:
+    """Which grid vertices may show the picture mirrored above its upper border, (N,); below the border all.
+
+    Only hair that the border cuts goes on above it, and no further than there is hair: a face is not mirrored.
+
+    Args:
+        crown: row of the topmost landmark of the face, px.
+    """
+    cut = cv2.dilate((alpha[:1] > 0).astype(np.uint8), np.ones((1, 2 * round(step) + 1), np.uint8))[0] > 0
+    x = np.clip(np.rint(grid[:, 0]).astype(int), 0, alpha.shape[1] - 1)
+    return (grid[:, 1] >= 0) | (cut[x] & (grid[:, 1] >= -0.4 * crown))
 
 
 def _grid(width: int, height: int) -> tuple[Array, NDArray[np.int32], float]:
