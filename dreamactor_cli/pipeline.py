@@ -81,8 +81,8 @@ def run_job(
     with ExitStack() as stack:
         kept = means.kept or stack.enter_context(closing(Kept()))
         renderer = kept.renderer(job.preset.renderer)
-        check_needs(job.preset)
-        description = sidecar.describe(job, renderer.spec, weights_sha256(job.preset))
+        check_needs(job.preset, renderer)
+        description = sidecar.describe(job, renderer.spec, weights_sha256(job.preset, renderer))
         done = already_there(job, sidecar.fingerprint(description))
         if done is not None:
             return done

@@ -31,7 +31,7 @@ def test_a_window_cuts_what_has_frames_and_keeps_the_rest(perform: Callable[...,
     assert whole.face is not None
     np.testing.assert_array_equal(part.face.landmarks, whole.face.landmarks[3:7])
     np.testing.assert_array_equal(part.face.identity, whole.face.identity)
-    assert part.body is None
+    assert part.hands is None
     assert part.head is not None
     assert part.head.num_frames == 4
 
@@ -46,7 +46,7 @@ def test_controls_are_a_stream(perform: Callable[..., Controls]) -> None:
 
 
 def test_signals_are_listed_by_name(perform: Callable[..., Controls]) -> None:
-    assert list(perform(0.2).signals()) == ["face", "head"]
+    assert list(perform(0.2).signals()) == ["face", "head", "body"]
 
 
 def _hands(**changes: Any) -> Hands:

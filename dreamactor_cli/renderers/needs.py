@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from dreamactor_cli.contracts import Preset
+from dreamactor_cli.contracts import Preset, Renderer
 from dreamactor_cli.errors import MissingRequirement, UsageError
 from dreamactor_cli.renderers import load_renderer
 
@@ -33,20 +33,23 @@ class Demanding(Protocol):
         """Whether a second of video takes hours without one."""
 
 
-def check_needs(preset: Preset) -> None:
+def check_needs(preset: Preset, renderer: Renderer | None = None) -> None:
     """Refuse a job whose renderer lacks something.
+
+    Args:
+        renderer: of the preset, if it is there already.
 
     Raises:
         DreamActorError: as `Demanding.check`.
     """
-    renderer = load_renderer(preset.renderer)
+    renderer = renderer or load_renderer(preset.renderer)
     if isinstance(renderer, Demanding):
         renderer.check(preset)
 
 
-def weights_sha256(preset: Preset) -> str:
-    """What identifies the weights that a job is rendered with; empty if there are none."""
-    renderer = load_renderer(preset.renderer)
+def weights_sha256(preset: Preset, renderer: Renderer | None = None) -> str:
+    """What identifies the weights that a job is rendered with, by this renderer of its preset; empty if there are none."""
+    renderer = renderer or load_renderer(preset.renderer)
     return renderer.weights_sha256(preset) if isinstance(renderer, Demanding) else ""
 
 

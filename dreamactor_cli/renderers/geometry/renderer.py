@@ -58,7 +58,9 @@ class GeometryRenderer:
     def render(self, reference: Reference, controls: ControlStream, settings: RenderSettings) -> Iterator[U8]:
         """Yield single frames (1, H, W, 3) or (1, H, W, 4), in order."""
         cv2.setNumThreads(1)  # the frames are what is parallel
-        body = reference.controls.face is None or controls.window(0, 1).body is not None
+        known = reference.controls
+        shown = shows_body(known.body, known.width, known.height)
+        body = known.face is None or (shown and controls.window(0, 1).body is not None)
         actor = self._actor(reference, settings, body=body)
         threads = max((settings.threads or self.threads) >> settings.memory, 1)
         told = False
