@@ -19,7 +19,7 @@ from dreamactor_cli.contracts import Controls, Reference
 from dreamactor_cli.person_space import PersonModel
 from dreamactor_cli.renderers.geometry.body_order import depth_order
 from dreamactor_cli.renderers.geometry.body_pose import Placement
-from dreamactor_cli.renderers.geometry.body_skeleton import CARRIERS, CORE, HAND_PARTS, PARTS, other_side, with_points
+from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CARRIERS, CORE, HAND_PARTS, PARTS, other_side, with_points
 from dreamactor_cli.renderers.geometry.body_view import View, draw_part
 from dreamactor_cli.renderers.geometry.portrait import Canvas, Face, as_canvas, channels, lay_layer
 from dreamactor_cli.renderers.geometry.raster import DrawnLayer
@@ -29,6 +29,7 @@ I32 = NDArray[np.int32]
 Array = NDArray[np.float64]
 
 BETTER = 1.3  # times as much of a limb must another picture show before it is taken from there
+TURNED = 0.2  # of its length: how far the end of a hidden limb must turn before it comes forth
 HIDDEN, SHOWN = 0.35, 0.6  # share of a limb below which it is taken from the other side, if that shows more than the second
 
 
@@ -103,7 +104,21 @@ class BodyActor:
         """The parts that are drawn in a frame, from the farthest to the nearest."""
         body = controls.body
         assert body is not None
-        return depth_order(list(self._sources), with_points(body.joints_3d[index].astype(np.float64)))
+        hidden = {part for part in self._sources if part not in HAND_PARTS and self._rests_hidden(part, controls, index)}
+        hidden |= {part for part in HAND_PARTS if CARRIERS[part] in hidden}
+        drawn = [part for part in self._sources if part not in hidden]
+        return depth_order(drawn, with_points(body.joints_3d[index].astype(np.float64)))
+
+    def _rests_hidden(self, part: int, controls: Controls, index: int) -> bool:
+        """Whether a limb that the picture hides is where it is hidden: there the picture shows what is before it."""
+        body, rest = controls.body, self._rest.body
+        if self._sources[part] == (0, part) or body is None or rest is None:
+            return False
+        bone = next(bone for bone in BONES if bone.part == part)
+        now, then = (with_points(joints.astype(np.float64)) for joints in (body.joints_2d[index], rest.joints_2d[0]))
+        along = then[bone.end] - then[bone.start]
+        turned = now[bone.end] - now[bone.start] - along
+        return bool(np.linalg.norm(turned) < TURNED * np.linalg.norm(along))
 
     def _moved(self, controls: Controls, index: int) -> tuple[dict[int, Array], dict[int, I32]]:
         """Nodes of all parts in a frame, and the triangles of those that lose some."""
