@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -103,6 +103,6 @@ class Pool:
                 say(f"clips: {index + 1} of {len(self._plan)} shards")
 
 
-def make_shard(source: Source, numbers: range, path: Path) -> None:
+def make_shard(source: Source, numbers: Sequence[int], path: Path) -> None:
     """Make the clips of a shard and write them; a worker's task."""
     write_shard(path, list(numbered(source, numbers)), {"source": source.key})
