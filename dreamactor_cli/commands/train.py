@@ -120,7 +120,7 @@ def diffusion(
     from dreamactor_cli.training.diffusion.start import Options, start_diffusion
 
     options = Options(
-        config=config, out=out or Path(f"{Path(config).stem}-training"), cache=console.cache().root, stage=stage, videos=videos,
+        config=config, out=_run_folder(out, config), cache=console.cache().root, stage=stage, videos=videos,
         init=init, wan=wan, vae=vae, assets=assets, clips=clips, size=size, frames=frames, framings=framings, steps=steps,
         batch=batch, rate=rate, seed=seed, precision=precision, device=device, checkpointing=checkpointing, sharded=sharded,
         workers=workers,
@@ -157,7 +157,7 @@ def vae(
     from dreamactor_cli.training.diffusion.start import Options, start_vae
 
     options = Options(
-        config=config, out=out or Path(f"{Path(config).stem}-training"), cache=console.cache().root, videos=videos, assets=assets,
+        config=config, out=_run_folder(out, config), cache=console.cache().root, videos=videos, assets=assets,
         clips=clips, size=size, framings=framings, steps=steps, batch=batch, rate=rate, seed=seed, precision=precision,
         device=device, workers=workers,
     )  # fmt: skip
@@ -198,6 +198,11 @@ def people(
         preview_sheet(preview, assets=assets, seed=seed)
         record["preview"] = str(preview)
     console.result(str(preview or assets), record)
+
+
+def _run_folder(out: Path | None, config: str) -> Path:
+    """Where a run of the diffusion renderer goes: its VAE's training and its own share a folder."""
+    return out or Path(f"{Path(config).stem}-training")
 
 
 def _check_numbers(
