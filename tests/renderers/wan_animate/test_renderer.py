@@ -54,9 +54,13 @@ def rendered(
     return render
 
 
-@pytest.mark.parametrize(("frames", "segments"), [(1, 1), (76, 1), (77, 1), (78, 2), (150, 2)])
-def test_every_length_comes_out_exactly(rendered: Callable[..., list[NDArray[np.uint8]]], frames: int, segments: int) -> None:
-    blocks = rendered(frames)
+@pytest.mark.parametrize(
+    ("frames", "segments", "segment_frames"), [(78, 2, 77), (1, 1, 9), (8, 1, 9), (9, 1, 9), (10, 2, 9), (17, 2, 9), (18, 3, 9)]
+)
+def test_every_length_comes_out_exactly(
+    rendered: Callable[..., list[NDArray[np.uint8]]], frames: int, segments: int, segment_frames: int
+) -> None:
+    blocks = rendered(frames, segment_frames=segment_frames)
     assert [block.shape[1:] for block in blocks] == [(32, 32, 3)] * segments
     assert sum(map(len, blocks)) == frames
     assert all(block.dtype == np.uint8 and block.std() > 2 for block in blocks)
