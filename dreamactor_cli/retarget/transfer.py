@@ -20,7 +20,7 @@ from dreamactor_cli.retarget import regions
 from dreamactor_cli.retarget.figure import Figure, PosedFigure, moves_figure
 from dreamactor_cli.retarget.lids import close_lids, eye_gains, keep_lips_apart, mouth_opening
 from dreamactor_cli.retarget.numbers import carry_blendshapes, carry_gaze
-from dreamactor_cli.retarget.smoothing import ease_from_anchor, nearest_rotations, smooth
+from dreamactor_cli.retarget.smoothing import ease_from_anchor, keep_quick, nearest_rotations, smooth
 from dreamactor_cli.retarget.stand_in import with_stand_in
 from dreamactor_cli.retarget.timing import frame_positions, interpolate
 from dreamactor_cli.retarget.travel import held_travel
@@ -78,6 +78,7 @@ def _smoothed(motion: Motion, window: int) -> Motion:
         wide = window + FLOW_EXTRA if name in FLOW else window
         out[name] = values if name == "score" else smooth(values, wide)
     out["rotation"] = nearest_rotations(out["rotation"])
+    out["expression"] = keep_quick(motion.expression, out["expression"])
     return Motion(**out)
 
 

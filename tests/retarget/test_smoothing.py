@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dreamactor_cli import head_space
-from dreamactor_cli.retarget.smoothing import ease_from_anchor, nearest_rotations, savgol_kernel, smooth
+from dreamactor_cli.retarget.smoothing import ease_from_anchor, keep_quick, nearest_rotations, savgol_kernel, smooth
 
 
 @pytest.mark.parametrize("window", [3, 5, 7, 9, 15])
@@ -77,3 +77,13 @@ def test_matrices_become_the_rotations_they_are_near() -> None:
     np.testing.assert_allclose(found, rotations, atol=1e-7)
     reflected = nearest_rotations(np.diag([1.0, 1.0, -1.0])[None])
     assert np.linalg.det(reflected[0]) == pytest.approx(1)
+
+
+def test_quick_motion_passes_and_noise_does_not() -> None:
+    still = np.random.default_rng(0).normal(0, 0.0015, (200, 8, 3))
+    lips = np.zeros((200, 8, 3))
+    lips[50:53, 3, 1] = 0.1  # a plosive: open for three frames
+    quick, calm = keep_quick(still + lips, smooth(still + lips, 5)), keep_quick(still, smooth(still, 5))
+    assert np.abs(smooth(lips, 5) - lips).max() > 0.02
+    assert np.abs(quick - lips)[48:55, 3, 1].max() < 0.01
+    assert np.diff(calm, 2, axis=0).std() < 0.8 * np.diff(still, 2, axis=0).std()
