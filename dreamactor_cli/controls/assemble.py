@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dreamactor_cli.contracts import U8
 from dreamactor_cli.controls.base import Arrays, Extractor
 from dreamactor_cli.controls.clip import Clip
 
@@ -22,15 +23,30 @@ def load_signal(path: Path, name: str) -> Arrays:
         return {key.removeprefix(prefix): file.get_tensor(key) for key in keys}
 
 
-def load_thumbs(chunks: Sequence[Path]) -> NDArray[np.uint8]:
-    """Small pictures of all frames."""
-    from safetensors import safe_open
+class ChunkThumbs:
+    """Small pictures of all frames, read from the files of the chunks as they are asked for; see `scenes.Thumbs`.
 
-    parts = []
-    for path in chunks:
-        with safe_open(str(path), "numpy") as file:
-            parts.append(file.get_tensor("thumbs"))
-    return np.concatenate(parts)
+    Args:
+        chunks: file of each chunk, in order.
+        spans: first frame of each chunk, and one past its last.
+    """
+
+    def __init__(self, chunks: Sequence[Path], spans: Sequence[tuple[int, int]]) -> None:
+        self._chunks, self._spans = chunks, spans
+
+    def __len__(self) -> int:
+        return self._spans[-1][1]
+
+    def __getitem__(self, frames: slice) -> U8:
+        from safetensors import safe_open
+
+        start, stop, _ = frames.indices(len(self))
+        parts = []
+        for path, (first, end) in zip(self._chunks, self._spans, strict=True):
+            if first < stop and start < end:
+                with safe_open(str(path), "numpy") as file:
+                    parts.append(file.get_slice("thumbs")[max(start - first, 0) : min(stop, end) - first])
+        return np.concatenate(parts)
 
 
 def _seen(score: np.ndarray, field: np.ndarray) -> NDArray[np.bool_]:

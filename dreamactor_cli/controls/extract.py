@@ -18,7 +18,7 @@ import numpy as np
 from dreamactor_cli.cache import Cache
 from dreamactor_cli.contracts import Signal
 from dreamactor_cli.controls import load_extractor
-from dreamactor_cli.controls.assemble import Joiner, load_thumbs
+from dreamactor_cli.controls.assemble import ChunkThumbs, Joiner
 from dreamactor_cli.controls.chunk import chunks_of
 from dreamactor_cli.controls.clip import Clip
 from dreamactor_cli.controls.measurer import Measurer, Window, info_from, info_to
@@ -219,7 +219,7 @@ class _Run:
         with cache.scratch() as scratch:
             warnings, parts = self._in_processes(scratch, more_signals)
             clip = Clip.load(scratch / "clip.safetensors")
-            cuts = find_cuts(load_thumbs(parts))
+            cuts = find_cuts(ChunkThumbs(parts, self._chunks))
             facts = _Facts(self._info, (*warnings, *self._told_of(cuts), *_told_of_face(clip, self._path.name)), tuple(cuts))
             for name in self._wanted.missing:
                 joined = self._join(name, clip, parts, cuts, scratch)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,15 @@ _CHANGE = 0.35  # 1 - correlation across a cut is larger than this
 _TIMES = 4.0  # and larger than so many times the changes around it
 _NEAR = 8  # frames
 _BLENDED = 2  # frames that a cut may take
+_BLOCK = 256  # frames looked at at a time
+
+
+class Thumbs(Protocol):
+    """Small pictures of all frames (T, THUMB, THUMB) uint8, an array or read from files as they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, frames: slice, /) -> U8: ...
 
 
 def thumbnail(view: View) -> U8:
@@ -31,31 +42,41 @@ def _difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.fl
     return 1 - product / np.sqrt(((a * a).sum(1) + noise) * ((b * b).sum(1) + noise))
 
 
-def find_cuts(thumbs: U8) -> list[int]:
+def _flat(thumbs: U8) -> NDArray[np.float32]:
+    """Pictures (T, P) with zero mean."""
+    flat = thumbs.reshape(len(thumbs), -1).astype(np.float32)
+    return np.asarray(flat - flat.mean(1, keepdims=True), np.float32)
+
+
+def _changes(thumbs: Thumbs) -> NDArray[np.float32]:
+    """How much each frame differs from the one before, (T - 1,)."""
+    found = []
+    for start in range(0, len(thumbs) - 1, _BLOCK):
+        block = _flat(thumbs[start : start + _BLOCK + 1])
+        found.append(_difference(block[1:], block[:-1]))
+    return np.concatenate(found)
+
+
+def find_cuts(thumbs: Thumbs) -> list[int]:
     """First frame after each hard cut.
 
     A cut is a change of the whole picture that is sudden (the frames around it change far less) and lasts: a flash changes
     one or two frames and is no cut.
-
-    Args:
-        thumbs: (T, THUMB, THUMB).
     """
     if len(thumbs) < 2:
         return []
-    flat = thumbs.reshape(len(thumbs), -1).astype(np.float32)
-    flat -= flat.mean(1, keepdims=True)
-    step = _difference(flat[1:], flat[:-1])  # step[t] is the change from frame t to t+1
+    step = _changes(thumbs)  # step[t] is the change from frame t to t+1
     cuts: list[int] = []
-    for t in np.flatnonzero(step > _CHANGE):
+    for t in np.flatnonzero(step > _CHANGE).tolist():
         around = np.r_[step[max(t - _NEAR, 0) : t], step[t + 1 : t + 1 + _NEAR]]
         # The largest of them may be the second half of this cut: encoders put a blended frame in between.
         if len(around) > 1 and step[t] < _TIMES * np.sort(around)[-3:-1].mean():
             continue
-        before = flat[max(t - 2, 0) : t + 1]
-        after = flat[t + 1 : t + 4]
+        before = _flat(thumbs[max(t - 2, 0) : t + 1])
+        after = _flat(thumbs[t + 1 : t + 4])
         lasting = [float(_difference(frame[None].repeat(len(after), 0), after).min()) for frame in before]
         if min(lasting) > 0.7 * _CHANGE:
             if cuts and t + 1 - cuts[-1] <= _BLENDED:
                 cuts.pop()
-            cuts.append(int(t) + 1)
+            cuts.append(t + 1)
     return cuts

@@ -52,3 +52,24 @@ def test_a_fade_of_the_light_is_no_cut() -> None:
 def test_short_clips_have_none() -> None:
     assert find_cuts(clip([picture(6)])) == []
     assert find_cuts(np.zeros((0, THUMB, THUMB), np.uint8)) == []
+
+
+def test_a_long_clip_is_read_in_windows() -> None:
+    class Counting:
+        """Thumbs that remember the longest stretch that was asked for."""
+
+        def __init__(self, thumbs: np.ndarray) -> None:
+            self.thumbs, self.longest = thumbs, 0
+
+        def __len__(self) -> int:
+            return len(self.thumbs)
+
+        def __getitem__(self, frames: slice) -> np.ndarray:
+            found = self.thumbs[frames]
+            self.longest = max(self.longest, len(found))
+            return found
+
+    moving = [picture(k // 256, 0.2 * (k % 9)) for k in range(1100)]
+    thumbs = Counting(clip(moving))
+    assert find_cuts(thumbs) == [256, 512, 768, 1024] == find_cuts(thumbs.thumbs)
+    assert thumbs.longest < 300
