@@ -5,6 +5,8 @@
 Self mode: the first frame of each clip of ``media/portrait`` is moved by that clip and compared with it by the ruler of the
 shared folder (``eval/reenact_eval.py``). ``gain`` is dB over a static copy of the first frame; the affine baseline is drawn and
 judged in the same run. Cross mode: four pictures of other people by three drivers; motion is judged against the driver.
+Gaze counts where the ruler can tell it: it judges the clip itself, turned in its plane by two degrees, and where it does not
+find the gaze of the same eyes again with r >= .95, that of a render says nothing (`gaze_noisy`; `gaze_again` is that r).
 The tool runs with its defaults: no pixel of the driver gets into the result. ``--only`` takes names of clips and pictures
 (a picture alone: with all three drivers). The renders stay in ``--work`` to be looked at.
 
@@ -44,6 +46,8 @@ PICTURES = ("portrait_man_curly", "portrait_woman_half", "illus_cartoon_man", "h
 DRIVERS = ("talk_en_may", "expr_man_neutral_mouth", "expr_woman_strong")
 CLIP_NAMES = ("talk_*", "expr_*")
 IMAGE_FRAMES = 60
+TURN = "rotate=2*PI/180:fillcolor=gray"  # what changes no gaze relative to the head
+GAZE_AGAIN = 0.95
 Figures = dict[str, float | None]
 
 # Where the ruler's report holds each figure.
@@ -134,7 +138,8 @@ CROSS_BARS = (
     *EXACT,
 )
 SHOWN_SELF = ("face_gain", "affine_face_gain", "ring_gain", "sharpness_clip", "sharpness_picture", "mouth_r", "mouth_slope",
-              "gaze_r", "gaze_slope", "yaw", "pitch", "roll", "jitter", "bg_flicker", "frame_diff", "sound_lag")  # fmt: skip
+              "gaze_r", "gaze_slope", "gaze_noisy", "gaze_again", "yaw", "pitch", "roll", "jitter", "bg_flicker", "frame_diff",
+              "sound_lag")  # fmt: skip
 SHOWN_CROSS = ("mouth_r", "mouth_slope", "gaze_r", "gaze_slope", "sharpness_picture", "shape_error", "jitter", "bg_flicker",
                "frame_diff", "sound_lag")  # fmt: skip
 
@@ -167,6 +172,10 @@ class Measurement:
         made = self.work / f"self_{clip.stem}.mp4"
         self.animate(reference, clip, made)
         figures = self.judge(made, clip, reference, "self")
+        if figures["gaze_r"] is not None:
+            figures |= self.gaze_again(clip, reference)
+            if (figures["gaze_again"] or 0) < GAZE_AGAIN:
+                figures |= {"gaze_noisy": figures["gaze_r"], "gaze_r": None, "gaze_slope": None}
         if self.baseline:
             affine = self.work / f"affine2d_{clip.stem}.mp4"
             command = ["affine2d", str(reference), str(clip), str(affine), "--max-frames", str(self.max_frames)]
@@ -175,6 +184,27 @@ class Measurement:
             figures |= {f"affine_{key}": other[key] for key in ("face_gain", "ring_gain", "frame_gain")}
             figures["face_over_affine"] = minus(figures["face_gain"], other["face_gain"])
         return Row(name=clip.stem, figures=figures)
+
+    def gaze_again(self, clip: Path, reference: Path) -> Figures:
+        """How well the ruler agrees with itself on the gaze of a clip, whatever is rendered."""
+        turned = self.work / f"turned_{clip.stem}.mp4"
+        import imageio_ffmpeg
+
+        command = [
+            imageio_ffmpeg.get_ffmpeg_exe(),
+            "-y",
+            "-loglevel",
+            "error",
+            "-i",
+            str(clip),
+            "-frames:v",
+            str(self.max_frames),
+            "-an",
+            "-vf",
+            TURN,
+        ]
+        must([*command, "-crf", "12", "-pix_fmt", "yuv420p", str(turned)])
+        return {"gaze_again": self.judge(turned, clip, reference, "cross")["gaze_r"]}
 
     def cross_mode(self, picture: Path, clip: Path) -> Row:
         """A clip drives the picture of somebody else."""
