@@ -43,6 +43,7 @@ from dreamactor_cli.errors import UsageError
 from dreamactor_cli.models.attention import FaceTokens, LayerReference, ReferenceCache, face_mask
 from dreamactor_cli.models.blocks import DreamActorBlock, FrameRotaryPosEmbed, of_tokens
 
+_AWAKE = 0.5  # first gate of self-attention and feed-forward without Wan's weights; near zero they take long to say anything
 MOTION_ORDER = 4  # pixel frames of a latent frame, each with its own motion token
 
 
@@ -244,6 +245,8 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
         for module in (self.condition_embedder.time_embedder.linear_1, self.condition_embedder.time_embedder.linear_2):
             nn.init.normal_(module.weight, std=0.02)
         nn.init.zeros_(self.proj_out.weight)
+        for block in self.blocks:
+            block.scale_shift_table.data[:, [2, 5]] = _AWAKE
 
     def _grid(self, states: Tensor) -> tuple[int, int, int]:
         """Frames, rows and columns of the tokens of (B, C, F, H, W)."""

@@ -20,6 +20,7 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import patchify, unpatchif
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dreamactor_cli.models.subpixel_vae import vae_class
 from dreamactor_cli.models.timeline import TEMPORAL
 
 U8 = NDArray[np.uint8]
@@ -29,8 +30,8 @@ OVERLAP = 8
 
 
 def make_vae(config: Mapping[str, Any]) -> AutoencoderKLWan:
-    """A VAE with random weights; the config's fields are those of `AutoencoderKLWan`."""
-    return cast(AutoencoderKLWan, AutoencoderKLWan.from_config(dict(config)))
+    """A VAE with random weights; the config's fields are those of `AutoencoderKLWan`, and ``_class_name``."""
+    return cast(AutoencoderKLWan, vae_class(config).from_config(dict(config)))
 
 
 def to_pixels(frames: U8, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Tensor:

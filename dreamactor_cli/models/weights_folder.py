@@ -221,10 +221,15 @@ def _load_part(folder: Path, part: str, dtype: torch.dtype) -> Any:
     import torch
     from safetensors import SafetensorError, safe_open
 
+    from dreamactor_cli.models.subpixel_vae import vae_class
+
     made = _class(part)
     try:
+        config = made.load_config(folder)
+        if part == "vae":
+            made = vae_class(config)
         with torch.device("meta"):
-            empty = made.from_config(made.load_config(folder))
+            empty = made.from_config(config)
         wanted = {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
         found: dict[str, tuple[int, ...]] = {}
         for path in sorted(folder.glob("*.safetensors")):

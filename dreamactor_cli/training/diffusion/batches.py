@@ -28,6 +28,7 @@ class Recipe:
         latents: F of a stretch.
         shift: bends noise levels towards noise, see `models.sampling.flow_sigmas`.
         references: chances of one, two, three ... references.
+        opening_noise: most that a given first latent is noised with.
         drop_reference, drop_motion: chances of leaving them out, for guidance.
         seed: of everything.
     """
@@ -35,9 +36,10 @@ class Recipe:
     batch: int = 8
     latents: int = 3
     shift: float = 3.0
-    references: tuple[float, ...] = (0.6, 0.1, 0.3)
+    references: tuple[float, ...] = (0.7, 0.1, 0.2)
     drop_reference: float = 0.1
     drop_motion: float = 0.1
+    opening_noise: float = 0.3
     seed: int = 0
 
 
@@ -87,6 +89,7 @@ class Batches:
         return {
             "noise": torch.from_numpy(rng.standard_normal(tuple(shape), np.float32)),
             "sigma": torch.from_numpy(sigma.astype(np.float32)),
+            "opening": torch.from_numpy((rng.random(count) * recipe.opening_noise).astype(np.float32)),
             "no_reference": torch.from_numpy(rng.random(count) < recipe.drop_reference),
             "no_motion": torch.from_numpy(rng.random(count) < recipe.drop_motion),
         }

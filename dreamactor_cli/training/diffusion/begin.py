@@ -15,6 +15,7 @@ from dreamactor_cli.models.configs import ModelConfig
 from dreamactor_cli.models.convert import load_wan
 from dreamactor_cli.models.face_motion import FaceMotionEncoder
 from dreamactor_cli.models.pose_encoder import PoseEncoder
+from dreamactor_cli.models.subpixel_vae import vae_class
 from dreamactor_cli.models.transformer import DreamActorTransformer3DModel
 from dreamactor_cli.models.weights_folder import Models
 
@@ -73,7 +74,8 @@ def load_vae(folder: Path) -> AutoencoderKLWan:
     if not (folder / "config.json").is_file():
         raise MissingRequirement(f"{folder} holds no VAE", "make one with: dreamactor train vae -o DIR, and name DIR/vae")
     try:
-        vae = AutoencoderKLWan.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+        made = vae_class(AutoencoderKLWan.load_config(folder))
+        vae = made.from_pretrained(folder, use_safetensors=True, local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise UnreadableInput(f"{folder} holds no usable VAE: {error!s:.200}", "make it again: dreamactor train vae") from error
     return cast(AutoencoderKLWan, vae.eval().requires_grad_(False))

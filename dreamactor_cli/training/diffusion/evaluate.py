@@ -76,23 +76,38 @@ def evaluate(
         clips: at least two, with three references for `Figures.three_references`.
         work: folder for what the extractors look at.
     """
-    right = [draw(pipeline, Ask.of(clip), sampling) for clip in clips]
-    say("drawn with the right controls")
-    others = [*clips[1:], clips[0]]
-    faces = [draw(pipeline, replace(Ask.of(clip), face=other.face), sampling) for clip, other in zip(clips, others, strict=True)]
-    poses = [
-        draw(pipeline, replace(Ask.of(clip), poses=other.poses), sampling) for clip, other in zip(clips, others, strict=True)
-    ]
-    say("drawn with wrong controls")
-    copies = [np.broadcast_to(clip.references[0], clip.frames.shape) for clip in clips]
-    frame, face = _psnr(clips, right), _psnr(clips, right, _in_face)
+    contrast, right = compare(pipeline, clips, sampling)
+    say("drawn with right and wrong controls")
     found = _look_at(clips, right, work)
     say("looked at by the extractors")
     return Figures(
-        frame=frame, face=face, expression_gap=face - _psnr(clips, faces, _in_face), pose_gap=frame - _psnr(clips, poses),
-        over_copy_frame=frame - _psnr(clips, copies), over_copy_face=face - _psnr(clips, copies, _in_face), **found,
+        **contrast, **found,
         three_references=_three_references(pipeline, clips, right, sampling), seam=_seam(right, sampling.segment_frames),
     )  # fmt: skip
+
+
+def compare(pipeline: DreamActorPipeline, clips: Sequence[TrainingClip], sampling: Sampling) -> tuple[dict[str, float], list[U8]]:
+    """Draw clips as they are and with another clip's expression and pose.
+
+    Returns:
+        The first six of `Figures` by name, and the frames with the right controls.
+    """
+    others = [*clips[1:], clips[0]]
+    right, faces, poses = (
+        [draw(pipeline, ask, sampling) for ask in asks]
+        for asks in (
+            [Ask.of(clip) for clip in clips],
+            [replace(Ask.of(clip), face=other.face) for clip, other in zip(clips, others, strict=True)],
+            [replace(Ask.of(clip), poses=other.poses) for clip, other in zip(clips, others, strict=True)],
+        )
+    )
+    copies = [np.broadcast_to(clip.references[0], clip.frames.shape) for clip in clips]
+    frame, face = _psnr(clips, right), _psnr(clips, right, _in_face)
+    return {
+        "frame": frame, "face": face, "expression_gap": face - _psnr(clips, faces, _in_face),
+        "pose_gap": frame - _psnr(clips, poses), "over_copy_frame": frame - _psnr(clips, copies),
+        "over_copy_face": face - _psnr(clips, copies, _in_face),
+    }, right  # fmt: skip
 
 
 Where = Callable[[TrainingClip], np.ndarray]  # pixels that count, (T, H, W) bool

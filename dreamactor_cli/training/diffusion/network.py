@@ -30,17 +30,20 @@ class Noised(NamedTuple):
     counted: Tensor
 
 
-def add_noise(latents: Tensor, noise: Tensor, sigma: Tensor, opened: Tensor) -> Noised:
+def add_noise(latents: Tensor, noise: Tensor, sigma: Tensor, opened: Tensor, opening: Tensor) -> Noised:
     """Flow matching (Lipman et al. 2023): a straight line between clip and noise.
 
     Args:
         latents, noise: (B, C, F, H, W).
         sigma: (B,), 0 is the clip, 1 the noise.
         opened: (B,) bool, whether the first latent is given.
+        opening: (B,), noise that such a latent is given with nevertheless: what a model drew itself is never quite clean, and
+            its faults would grow from segment to segment.
     """
     times = sigma[:, None].repeat(1, latents.shape[2])
     times[:, 0] = times[:, 0].masked_fill(opened, 0)
-    at = times[:, None, :, None, None]
+    at = times[:, None, :, None, None].clone()
+    at[:, :, 0] = torch.where(opened, opening, sigma)[:, None, None, None]
     counted = torch.ones_like(at)
     counted[:, :, 0] = (~opened).to(at)[:, None, None, None]
     return Noised((1 - at) * latents + at * noise, times, noise - latents, counted)
@@ -66,14 +69,14 @@ class DiffusionNetwork(nn.Module):
         """Losses of a batch.
 
         Args:
-            batch: of `batches.Batches`: ``latents`` and ``noise`` (B, C, F, H, W), ``weights`` (B, F, H, W), ``sigma`` (B,),
+            batch: of `batches.Batches`: ``latents`` and ``noise`` (B, C, F, H, W), ``weights`` (B, F, H, W), ``sigma``, ``opening`` (B,),
                 ``opened``, ``no_reference``, ``no_motion`` (B,) bool, ``poses`` (B, 4F-3, h, w, 3) uint8, ``face`` (B, 4F-3, 56),
                 ``references`` (B, N, C, H, W), ``reference_poses`` (B, N, h, w, 3) uint8.
 
         Returns:
             ``loss``, the squared error of the velocity weighted by ``weights``, and ``plain``, the same unweighted; (B,).
         """
-        noised = add_noise(batch["latents"], batch["noise"], batch["sigma"], batch["opened"])
+        noised = add_noise(batch["latents"], batch["noise"], batch["sigma"], batch["opened"], batch["opening"])
         error = (self.velocity(batch, noised).float() - noised.target).square()
         each = (1, 2, 3, 4)
         weights = batch["weights"][:, None] * noised.counted

@@ -24,7 +24,7 @@ class Defaults:
         shift: bends noise levels towards noise, see `models.sampling.flow_sigmas`; a model that learns for minutes has use for
             little but the levels at which large forms are made.
         staged: whether pose, face and all come one after the other; a model too small to afford that learns all at once.
-        vae_steps, vae_batch, vae_rate: of the VAE; 0 steps where it is not trained but given.
+        vae_steps, vae_batch, vae_rate, vae_frames: of the VAE; 0 steps where it is not trained but given.
         keep_every, sample_every: steps.
     """
 
@@ -41,6 +41,7 @@ class Defaults:
     vae_steps: int
     vae_batch: int
     vae_rate: float
+    vae_frames: int
     keep_every: int
     sample_every: int
     shift: float = 3.0
@@ -49,24 +50,25 @@ class Defaults:
 DEFAULTS = {
     "debug": Defaults(
         size=32, clips=64, frames=9, latents=2, framings="face", zoom=(1.2, 1.5), steps=400, batch=8, rate=3e-3, staged=False,
-        vae_steps=150, vae_batch=2, vae_rate=2e-3, keep_every=100, sample_every=200,
+        vae_steps=150, vae_batch=2, vae_rate=2e-3, vae_frames=9, keep_every=100, sample_every=200,
     ),
     "starter": Defaults(
-        size=64, clips=864, frames=17, latents=3, framings="face:0.75,bust:0.25", zoom=(1.0, 1.5), steps=3000, batch=8,
-        rate=2e-3, shift=8.0, staged=False, vae_steps=1000, vae_batch=2, vae_rate=2e-3, keep_every=100, sample_every=500,
+        size=64, clips=1536, frames=9, latents=2, framings="face", zoom=(1.1, 1.4), steps=4000, batch=8,
+        rate=2e-3, shift=8.0, staged=False, vae_steps=150, vae_batch=4, vae_rate=1e-4, vae_frames=5, keep_every=100,
+        sample_every=500,
     ),
     "starter-gpu": Defaults(
         size=128, clips=20_000, frames=25, latents=7, framings="face:0.4,bust:0.3,half:0.15,full:0.15", zoom=(1.0, 1.5),
-        steps=60_000, batch=32, rate=5e-4, staged=True, vae_steps=20_000, vae_batch=16, vae_rate=1e-3, keep_every=1000,
-        sample_every=5000,
+        steps=60_000, batch=32, rate=5e-4, staged=True, vae_steps=20_000, vae_batch=16, vae_rate=1e-3, vae_frames=13,
+        keep_every=1000, sample_every=5000,
     ),
     "1.3b": Defaults(
         size=256, clips=20_000, frames=73, latents=19, framings="face:0.4,bust:0.3,half:0.15,full:0.15", zoom=(1.0, 1.5),
-        steps=70_000, batch=1, rate=1e-5, staged=True, vae_steps=0, vae_batch=0, vae_rate=0, keep_every=500, sample_every=2000,
+        steps=70_000, batch=1, rate=1e-5, staged=True, vae_steps=0, vae_batch=0, vae_rate=0, vae_frames=0, keep_every=500, sample_every=2000,
     ),
     "14b": Defaults(
         size=256, clips=20_000, frames=73, latents=19, framings="face:0.4,bust:0.3,half:0.15,full:0.15", zoom=(1.0, 1.5),
-        steps=70_000, batch=1, rate=5e-6, staged=True, vae_steps=0, vae_batch=0, vae_rate=0, keep_every=500, sample_every=2000,
+        steps=70_000, batch=1, rate=5e-6, staged=True, vae_steps=0, vae_batch=0, vae_rate=0, vae_frames=0, keep_every=500, sample_every=2000,
     ),
 }  # fmt: skip
 

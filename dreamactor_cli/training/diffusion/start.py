@@ -128,7 +128,7 @@ def start_vae(options: Options, say: Say) -> dict[str, Any]:
     )  # fmt: skip
     run = VaeRun(
         config=config.vae, learned=learned, judged=_judged(options, usual, size, learned), clips=_clips_folder(options),
-        plan=plan, frames=min(13, longest), batch=options.batch or usual.vae_batch, workers=options.workers,
+        plan=plan, frames=min(usual.vae_frames, longest), batch=options.batch or usual.vae_batch, workers=options.workers,
     )  # fmt: skip
     figures = train_vae(options.out, run, say)
     say(f"people never seen: {figures.psnr:.1f} dB, faces {figures.psnr_face:.1f} dB")

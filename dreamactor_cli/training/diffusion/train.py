@@ -15,17 +15,19 @@ import torch
 
 from dreamactor_cli.atomic import write_errors
 from dreamactor_cli.models import weights_folder
+from dreamactor_cli.models.pipeline import DreamActorPipeline
 from dreamactor_cli.models.sampling import Sampling
 from dreamactor_cli.models.timeline import frames_of
 from dreamactor_cli.models.vae_norms import quicken
 from dreamactor_cli.models.weights_folder import Index, Models
 from dreamactor_cli.training.diffusion.batches import Batches, Recipe
 from dreamactor_cli.training.diffusion.clips import TrainingClip
+from dreamactor_cli.training.diffusion.evaluate import compare
 from dreamactor_cli.training.diffusion.latents import LatentStore
 from dreamactor_cli.training.diffusion.network import DiffusionNetwork
 from dreamactor_cli.training.diffusion.pool import Pool
 from dreamactor_cli.training.diffusion.samples import sheet
-from dreamactor_cli.training.diffusion.sources import Source, shown_of
+from dreamactor_cli.training.diffusion.sources import CLIPS_A_PERSON, Source, shown_of
 from dreamactor_cli.training.diffusion.stages import STAGES, Stage, count_parameters, enter, stage_of
 from dreamactor_cli.training.loop.fit import Plan, Progress, fit, is_first_process
 from dreamactor_cli.training.loop.log import TrainingLog
@@ -34,7 +36,8 @@ Say = Callable[[str], None]
 
 WEIGHTS = "weights"  # folder below that of the run
 _SAMPLED = 4  # clips in a picture of samples
-_SAMPLE_STEPS = 10
+_COMPARED = 16  # clips that are drawn with right and wrong controls; three in a row are of one person
+_SAMPLE_STEPS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,20 +141,23 @@ class _Telling:
             self._say(f"step {step}: loss {self._mean:.4f}, {time.monotonic() - self._began:.0f} s")
         if at.step % self._run.sample_every == 0 and self._shown:
             with at.mean.in_place():
-                picture = self._draw()
+                picture, figures = self._draw()
             self._models.transformer.train()
             path = self._folder / "samples" / f"step-{step:06d}.png"
             with write_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(path), picture[..., ::-1])
             log.picture(step, "samples", picture)
+            self._say(f"step {step}: never seen, dB: " + ", ".join(f"{name} {value:.2f}" for name, value in figures.items()))
 
-    def _draw(self) -> Any:
+    def _draw(self) -> tuple[Any, dict[str, float]]:
         sampling = Sampling(
             steps=_SAMPLE_STEPS, shift=self._run.recipe.shift, guidance_reference=1.0, guidance_motion=1.0,
             segment_frames=frames_of(self._run.recipe.latents), seed=self._run.plan.seed,
         )  # fmt: skip
-        return sheet(self._models, list(self._shown), sampling)
+        pipeline = DreamActorPipeline(self._models, device=self._run.plan.device)
+        figures, _ = compare(pipeline, self._shown[::CLIPS_A_PERSON] or self._shown, sampling)
+        return sheet(self._models, list(self._shown[:_SAMPLED]), sampling), figures
 
 
 def _network(run: DiffusionRun, models: Models) -> DiffusionNetwork:
@@ -164,9 +170,9 @@ def _network(run: DiffusionRun, models: Models) -> DiffusionNetwork:
 
 def _shown(run: DiffusionRun) -> list[TrainingClip]:
     """Clips for the pictures of samples."""
-    with Pool(run.shown, run.clips, workers=0, clips_a_shard=_SAMPLED) as pool:
+    with Pool(run.shown, run.clips, workers=0, clips_a_shard=_COMPARED) as pool:
         shard = pool.shard(0)
-        return [shard.clip(row) for row in range(min(_SAMPLED, len(shard)))]
+        return [shard.clip(row) for row in range(min(_COMPARED, len(shard)))]
 
 
 def _shares(run: DiffusionRun) -> list[tuple[Stage, int]]:

@@ -13,7 +13,7 @@ from torch.nn import functional
 _SCALES = (1, 2, 4)
 _EDGES = 0.5
 _KL = 1e-4
-_REGION = 4.0  # weight of pixels in faces, of which there are few
+REGION = 4.0  # weight of pixels in faces, of which there are few
 
 
 class VaeNetwork(nn.Module):
@@ -39,7 +39,7 @@ class VaeNetwork(nn.Module):
         wanted = batch["frames"].permute(0, 4, 1, 2, 3).float() / 127.5 - 1
         posterior = self.vae.encode(wanted).latent_dist
         got = self.vae.decode(posterior.sample(), return_dict=False)[0].float()
-        weights = 1 + (_REGION - 1) * batch["regions"][:, None].to(got)
+        weights = 1 + (REGION - 1) * batch["regions"][:, None].to(got)
         each = (1, 2, 3, 4)
         error = (got - wanted).abs()
         pixels = (error * weights).mean(each) / weights.mean(each)

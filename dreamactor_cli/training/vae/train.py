@@ -16,19 +16,22 @@ from diffusers import AutoencoderKLWan
 from diffusers.models.autoencoders.autoencoder_kl_wan import WanResidualBlock
 
 from dreamactor_cli.atomic import replacing, write_errors
+from dreamactor_cli.models.subpixel_vae import SubpixelVAE
 from dreamactor_cli.models.vae_norms import quicken
 from dreamactor_cli.models.video_vae import LatentDecoder, encode, make_vae, to_frames, to_pixels
 from dreamactor_cli.training.diffusion.pool import Pool
 from dreamactor_cli.training.diffusion.sources import Source
 from dreamactor_cli.training.loop.fit import Plan, fit, is_first_process
 from dreamactor_cli.training.loop.log import TrainingLog
-from dreamactor_cli.training.vae.loss import VaeNetwork
+from dreamactor_cli.training.vae.linear import start_linear
+from dreamactor_cli.training.vae.loss import REGION, VaeNetwork
 
 Say = Callable[[str], None]
 
 _SAY_EVERY = 50  # steps
 _STATISTICS = 64  # clips that the mean and the deviation of latents are taken over
 _JUDGED = 16  # clips
+_EXAMPLES = 256  # clips that a linear start is found in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +73,14 @@ def train_vae(folder: Path, run: VaeRun, say: Say) -> VaeFigures:
     """
     torch.manual_seed(run.plan.seed)
     vae = _calm(quicken(make_vae(run.config)))
-    network, work = VaeNetwork(vae), folder / "work"
+    work = folder / "work"
     began = time.monotonic()
     with Pool(run.learned, run.clips, workers=run.workers) as pool:
         pool.start()
         key = _key(run, pool)
+        if isinstance(vae, SubpixelVAE):
+            start_linear(vae, *_examples(pool))
+        network = VaeNetwork(vae)
         with TrainingLog(folder, enabled=is_first_process()) as log:
             for at in fit(network, _drawing(run, pool), run.plan, work / "vae.safetensors", key, say):
                 if at.main:
@@ -114,6 +120,14 @@ def _calm(vae: AutoencoderKLWan) -> AutoencoderKLWan:
     return vae
 
 
+def _examples(pool: Pool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pixels (B, 3, 5, H, W) and weights (B, 5, H, W) that principal components are found in."""
+    rows = _rows(pool, _EXAMPLES)
+    pixels = torch.cat([to_pixels(shard.read("frames", row)[:5]) for row, shard in rows])
+    regions = np.stack([shard.read("weights", row)[:5] for row, shard in rows])
+    return pixels, 1 + (REGION - 1) * torch.from_numpy(regions).float() / 255
+
+
 def _drawing(run: VaeRun, pool: Pool) -> Callable[[int, int], dict[str, torch.Tensor]]:
     """Batches by the number of their step."""
 
@@ -139,13 +153,18 @@ def _drawing(run: VaeRun, pool: Pool) -> Callable[[int, int], dict[str, torch.Te
 
 @torch.no_grad()
 def _measure_latents(vae: AutoencoderKLWan, pool: Pool) -> None:
-    """Write the mean and the deviation of each latent channel into the config; the transformer sees latents by them."""
+    """Write mean and scale of each latent channel into the config; the transformer sees latents by them.
+
+    The scale is halfway between the channel's own deviation and that of all: channels that say much stay larger than those of
+    details, which would else count as much in what the transformer learns from.
+    """
     vae.register_to_config(latents_mean=[0.0] * vae.config.z_dim, latents_std=[1.0] * vae.config.z_dim)
     found = [
         encode(vae, to_pixels(shard.read("frames", row))).transpose(0, 1).flatten(1) for row, shard in _rows(pool, _STATISTICS)
     ]
     values = torch.cat(found, 1)
-    mean, std = (x.tolist() for x in (values.mean(1), values.std(1).clamp(min=1e-3)))
+    spread = values.std(1).clamp(min=1e-3)
+    mean, std = values.mean(1).tolist(), (spread * spread.mean()).sqrt().tolist()
     vae.register_to_config(latents_mean=[round(x, 5) for x in mean], latents_std=[round(x, 5) for x in std])
 
 

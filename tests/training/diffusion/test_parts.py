@@ -86,7 +86,7 @@ def test_stretches_lie_where_the_renderer_has_its_segments(tmp_path: Path, toys:
 
 def test_a_clean_latent_is_given_and_not_learned() -> None:
     latents, noise = torch.randn(2, 4, 3, 2, 2), torch.randn(2, 4, 3, 2, 2)
-    noised = add_noise(latents, noise, torch.tensor([0.7, 0.2]), torch.tensor([True, False]))
+    noised = add_noise(latents, noise, torch.tensor([0.7, 0.2]), torch.tensor([True, False]), torch.zeros(2))
     assert noised.times.tolist() == [pytest.approx([0, 0.7, 0.7]), pytest.approx([0.2, 0.2, 0.2])]
     assert torch.equal(noised.latents[0, :, 0], latents[0, :, 0])
     torch.testing.assert_close(noised.latents[0, :, 1], 0.3 * latents[0, :, 1] + 0.7 * noise[0, :, 1])
