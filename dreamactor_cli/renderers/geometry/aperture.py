@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from dreamactor_cli.contracts import U8
 
-# Compiled once a machine; arithmetic may be reordered, and a division is not checked.
+# Compiled once a machine; arithmetic may be reordered, and a division is not checked. Kernels loop over numbers: an expression of
+# whole arrays takes seconds longer to compile, for the words of its errors.
 kernel = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 
 SAMPLES = 65
@@ -102,6 +103,15 @@ def aperture(landmarks: NDArray[np.float64], upper: NDArray[np.int64], lower: ND
     top, top_cos = _resample(_across(landmarks, upper, x, y, ex, ey), width)
     bottom, bottom_cos = _resample(_across(landmarks, lower, x, y, ex, ey), width)
     return Aperture(x, y, ex, ey, width, top, bottom, top_cos, bottom_cos)
+
+
+@kernel
+def mean_gap(opening: Aperture) -> float:
+    """Mean distance between the contours, px."""
+    total = 0.0
+    for k in range(SAMPLES):
+        total += opening.bottom[k] - opening.top[k]
+    return total / SAMPLES
 
 
 @kernel

@@ -163,7 +163,8 @@ def lay(
     bottom, right = np.float32(texture.shape[0] - 1), np.float32(texture.shape[1] - 1)
     samples = np.empty(maps.shape[2], np.float32)
     cover, values = np.empty(width, np.float32), np.empty(width, np.float32)
-    x, y, part_x, part_y, weight = [np.empty(width, np.int32) for _ in range(5)]
+    x, y, weight = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.int32)
+    part_x, part_y = np.empty(width, np.int32), np.empty(width, np.int32)
     color, other = np.empty(width, np.uint64), np.empty(width, np.uint64)
     for line in range(height):
         upper, down = rows[0][line], np.float32(rows[1][line])

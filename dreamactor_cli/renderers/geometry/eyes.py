@@ -17,6 +17,7 @@ from dreamactor_cli.renderers.geometry.aperture import (
     fragments,
     kernel,
     lerp,
+    mean_gap,
     smoothstep,
 )
 from dreamactor_cli.renderers.geometry.eye_setup import EYES, IRIS_SPAN, EyeModel, measure_eye, turn_of_iris
@@ -241,14 +242,15 @@ def _draw_eye(
     turn = turn_of_iris(landmarks, upper, center)
     iris_s, iris_d = _iris_place(landmarks, center, turn, opening, model, across)
     shift_s, shift_d = iris_s - model.iris_s, iris_d - model.iris_d
-    gap = (opening.bottom - opening.top).mean()
+    gap = mean_gap(opening)
     moved = np.sqrt(shift_s**2 + shift_d**2) + abs(gap * across - model.gap)
     amount = smoothstep(0.03, 0.14, moved / model.radius)
     if amount <= 0.0:
         return
     if gap * across < 0.9 * model.gap:
         lid = aperture(landmarks, fold, upper)
-        lid.bottom[:] = opening.top
+        for k in range(len(lid.bottom)):
+            lid.bottom[k] = opening.top[k]
         _draw_lid(frame, lid, model, across)
     open_now = gap / opening.width
     shut = smoothstep(_OPEN, _SHUT, open_now) * smoothstep(0.02, 0.08, model.gap / model.width - open_now)

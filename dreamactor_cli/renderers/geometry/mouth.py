@@ -159,7 +159,9 @@ def _fill_table(
     across_z = (axes[2, 0] * axes[1, 1] - axes[2, 1] * axes[1, 0]) * size
     along_x = (axes[0, 0] * axes[1, 0] + axes[0, 1] * axes[1, 1]) * size / y2
     along_z = (axes[2, 0] * axes[1, 0] + axes[2, 1] * axes[1, 1]) * size / y2
-    place = model.arch_x * across_x + model.arch_z * across_z
+    place = np.empty(len(model.arch_x))
+    for k in range(len(place)):
+        place[k] = model.arch_x[k] * across_x + model.arch_z[k] * across_z
     first = last = len(place) // 2
     while first > 0 and place[first - 1] < place[first]:
         first -= 1
@@ -183,11 +185,13 @@ def _pose(landmarks: NDArray[np.float64], rotation: NDArray[np.float64], unit: f
     """Places both arches in the frame."""
     upper_lip = _local(landmarks, UPPER[5:6], rotation, unit)
     lower_lip = _local(landmarks, LOWER[5:6], rotation, unit)
-    jaw = _local(landmarks, CHIN, rotation, unit) - model.chin
+    jaw = _local(landmarks, CHIN, rotation, unit)
     gap = lower_lip[1] - upper_lip[1]
 
     rows = np.empty((2, 3))
-    rows[0] = model.tip
+    for k in range(3):
+        jaw[k] -= model.chin[k]
+        rows[0, k] = model.tip[k]
     # Rounded lips come forward and cover the teeth.
     span = 0.0
     for j in range(3):
@@ -334,7 +338,8 @@ def _patch_gain(patch: U8, lip: NDArray[np.float64]) -> NDArray[np.float64]:
         for i in (0, 1, rows - 2, rows - 1):
             for n in range(3):
                 rim[n] += patch[i, j, n]
-    rim /= 4.0 * (columns - 2 * (columns // 4))
+    for n in range(3):
+        rim[n] /= 4.0 * (columns - 2 * (columns // 4))
     theirs = 0.299 * rim[0] + 0.587 * rim[1] + 0.114 * rim[2] + 1.0
     ours = 0.299 * lip[0] + 0.587 * lip[1] + 0.114 * lip[2] + 1.0
     light = min(1.6, max(0.75, np.sqrt(ours / theirs)))
