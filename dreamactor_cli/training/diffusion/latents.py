@@ -13,7 +13,6 @@ from dreamactor_cli.models.video_vae import encode, to_pixels
 from dreamactor_cli.tensor_file import TensorFile
 from dreamactor_cli.training.diffusion.store import Shard, write_arrays
 
-
 _TOGETHER = 8  # clips
 
 

@@ -64,11 +64,13 @@ DEFAULTS = {
     ),
     "1.3b": Defaults(
         size=256, clips=20_000, frames=73, latents=19, framings="face:0.4,bust:0.3,half:0.15,full:0.15", zoom=(1.0, 1.5),
-        steps=70_000, batch=1, rate=1e-5, staged=True, vae_steps=0, vae_batch=0, vae_rate=0, vae_frames=0, keep_every=500, sample_every=2000,
+        steps=70_000, batch=1, rate=1e-5, staged=True, vae_steps=0, vae_batch=0, vae_rate=0, vae_frames=0, keep_every=500,
+        sample_every=2000,
     ),
     "14b": Defaults(
         size=256, clips=20_000, frames=73, latents=19, framings="face:0.4,bust:0.3,half:0.15,full:0.15", zoom=(1.0, 1.5),
-        steps=70_000, batch=1, rate=5e-6, staged=True, vae_steps=0, vae_batch=0, vae_rate=0, vae_frames=0, keep_every=500, sample_every=2000,
+        steps=70_000, batch=1, rate=5e-6, staged=True, vae_steps=0, vae_batch=0, vae_rate=0, vae_frames=0, keep_every=500,
+        sample_every=2000,
     ),
 }  # fmt: skip
 

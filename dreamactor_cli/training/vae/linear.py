@@ -1,8 +1,8 @@
 """What a small VAE begins with: the best linear code of its size, found by principal components of patches.
 
 A short training from random weights ends below what principal components give at once, so it begins with them. The code is
-taken in two steps, each of 2 x 2 places and two frames, as the VAE's convolutions are: within a frame the leading components, then
-half the sum of two frames and half their difference. The decoder is its transpose. All residual blocks begin as nothing.
+taken in two steps, each of 2 x 2 places and two frames, as the VAE's convolutions are: within a frame the leading components,
+then half the sum of two frames and half their difference. The decoder is its transpose. All residual blocks begin as nothing.
 
 What stands in the way are the last norm and SiLU of encoder and decoder. ``silu(x) - silu(-x) = x`` takes the one, a large
 constant among the channels, which the norm then mostly measures, the other.
