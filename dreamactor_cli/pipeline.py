@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -177,7 +178,8 @@ def _inputs(
         tell("extract", done, total)
 
     readying = Readying(load, prepare)
-    load_any = load_speaker if job.kind == "lipsync" else load_driver
+    # A process that goes on to other jobs hears them all itself.
+    load_any = partial(load_speaker, apart=means.kept is None) if job.kind == "lipsync" else load_driver
     try:
         with clock("extract"):
             driver = load_any(

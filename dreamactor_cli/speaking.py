@@ -59,11 +59,13 @@ def load_speaker(
     workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     more_signals: Callable[[], Sequence[str]] | None = None,
+    apart: bool = False,
 ) -> Speaker:
     """Hear the sound of a job and make ready what moves the rest.
 
     Args:
         signals, more_signals: that the renderer needs, see `load_driver`.
+        apart: as of `hear`.
 
     Raises:
         UsageError: there is no sound, or an option does not go with the driver.
@@ -75,7 +77,7 @@ def load_speaker(
     fps = frame_rate(job)
     heard = hear(
         job.audio, fps=fps, cache=cache, start=job.start, duration=job.duration, encoder=job.preset.speech_encoder,
-        on_progress=on_progress,
+        apart=apart, on_progress=on_progress,
     )  # fmt: skip
     captions = load_captions(job, cache=cache)
     tracks = mouth_tracks(heard.stream, gain=job.preset.mouth_gain, lead=job.preset.lead_ms / 1000)

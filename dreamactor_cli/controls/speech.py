@@ -1,76 +1,28 @@
-"""The speech signal: what the mouth does, heard in the sound of a file.
-
-The sound is gone through twice: once for its level and colour, then block by block through the network, so that memory does
-not grow with its length, and no answer depends on the blocks.
-"""
+"""The speech signal: what the mouth does, heard in the sound of a file, from the cache or by a `hearer.Hearer`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from dreamactor_cli.atomic import write_errors
 from dreamactor_cli.cache import Cache
-from dreamactor_cli.contracts import F32, SPEECH_CHANNELS, Speech
-from dreamactor_cli.controls.speech_check import Hearing, Listener
-from dreamactor_cli.controls.speech_timing import Resampler
+from dreamactor_cli.controls.hearer import MEL, WHISPER, Hearer, weights_of
+from dreamactor_cli.controls.pool import SameProcess, WorkerPool
+from dreamactor_cli.controls.speech_check import Hearing
 from dreamactor_cli.controls_file import StoredControls, stream_metadata, write_signal
-from dreamactor_cli.errors import MissingRequirement
-from dreamactor_cli.media import SAMPLE_RATE, read_sound, sha256_file
+from dreamactor_cli.media import sha256_file
 
-if TYPE_CHECKING:
-    from dreamactor_cli.models.speech_features import Statistics
-    from dreamactor_cli.models.speech_motion import MotionStream
-    from dreamactor_cli.models.whisper_motion import WhisperHearing
+__all__ = ["MEL", "WHISPER", "Heard", "hear"]
 
 VERSION = "1"
-MEL = "mel"  # the encoder that needs no weights from elsewhere
-WHISPER = "whisper:"
-NUM_MELS = 64
-_BLOCK = 8 * SAMPLE_RATE  # numbers that are heard at a time: 8 s of samples, 20 s of log-mel
-_ELSEWHERE = "name another place for the cache with --cache-dir"
-_KEPT = 4096  # frames that are gathered before they are written
-_CLOSURE = SPEECH_CHANNELS.index("closure")
-_SILENCE, _LIPS = 0, 1  # visemes: nothing is said; p, b or m
-
-
-class Encoder(Protocol):
-    """Turns one clip's sound, which comes in blocks, into motion; made for this clip."""
-
-    rate: Fraction  # of the motion frames, Hz
-
-    def push(self, sound: F32) -> tuple[F32, F32]:
-        """Articulation (n, 9) and probabilities of visemes (n, 17) that are certain with the sound so far.
-
-        Args:
-            sound: the next samples (N,), or the next log-mel frames (N, 64), as the `Ear` has it.
-        """
-
-    def finish(self) -> tuple[F32, F32]:
-        """The rest."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ear:
-    """An encoder that is ready to be opened.
-
-    Attributes:
-        opened: makes it, from the statistics of the clip.
-        weights: their hash.
-        mel: it listens to log-mel frames, else to samples.
-    """
-
-    opened: Callable[[Statistics], Encoder]
-    weights: str
-    mel: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +51,7 @@ def hear(
     start: Fraction = Fraction(0),
     duration: Fraction | None = None,
     encoder: str = MEL,
+    apart: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Heard:
     """Articulation of the speech in a file, one frame a picture.
@@ -108,6 +61,7 @@ def hear(
         fps: of the pictures.
         start, duration: of the window, seconds, see `media.read_sound`.
         encoder: ``"mel"``, or ``"whisper:NAME"``, or ``"whisper:FOLDER"`` with a head that was trained.
+        apart: hear in a process of its own, unless torch, which takes seconds to load, is here already.
         on_progress: is given the frames that are done, and all frames.
 
     Raises:
@@ -115,22 +69,26 @@ def hear(
         MissingRequirement: the encoder's weights are not there.
         UsageError: the window is empty.
     """
-    ear = _ear(encoder)
+    weights = weights_of(encoder)
     sha256 = sha256_file(path)
     key, facts_key = (
         cache.signal_key(
             input_sha256=sha256, window=f"{start}+{'end' if duration is None else duration}", fps=fps, extractor=name,
-            version=VERSION, parameters={"encoder": encoder.partition(":")[0]}, weights_sha256=ear.weights,
+            version=VERSION, parameters={"encoder": encoder.partition(":")[0]}, weights_sha256=weights,
         )
         for name in ("speech", "heard")
     )  # fmt: skip
     signal, facts = cache.get(key), cache.get(facts_key)
     hits = 1
     if signal is None or facts is None:
-        run = _Run(path, fps, start, duration, on_progress or (lambda done, total: None))
-        # How a library spreads a sum over threads must not show in the result, and one thread is quick enough.
-        with cache.scratch() as scratch, threadpool_limits(1):
-            parts, found = run.hear(ear, scratch)
+        with cache.scratch() as scratch:
+            task = {
+                "path": str(path.absolute()), "fps": str(fps), "start": str(start), "scratch": str(scratch),
+                "duration": None if duration is None else str(duration),
+            }  # fmt: skip
+            with _process(encoder, scratch, apart=apart and "torch" not in sys.modules) as pool:
+                (result,) = pool.run([task], partial(_tell, on_progress))
+            parts, found = [Path(part) for part in result["parts"]], result["found"]
             metadata = stream_metadata(fps=fps, width=1, height=1, source_sha256=sha256, extractor_versions={"speech": VERSION})
             signal = cache.put(key, lambda to: write_signal(to, "speech", parts, metadata))
             facts = cache.put(facts_key, lambda to: _write_facts(to, found))
@@ -145,136 +103,15 @@ def hear(
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Hears one window of one sound."""
-
-    path: Path
-    fps: Fraction
-    start: Fraction
-    duration: Fraction | None
-    on_progress: Callable[[int, int], None]
-
-    def hear(self, ear: Ear, scratch: Path) -> tuple[list[Path], dict[str, Any]]:
-        """Files with parts of the signal, and what is known beside."""
-        sound = scratch / "sound.f32"
-        with write_errors(sound, _ELSEWHERE):
-            statistics, hearing, seconds, damaged = self._survey(sound, ear.mel)
-        total = max(1, round(seconds * self.fps))
-        self.on_progress(0, total)
-        rows = _rows(ear.opened(statistics), sound, ear.mel, self.fps, total)
-        parts = list(self._parts(rows, scratch, hearing.audible, total))
-        return parts, {"seconds": str(seconds), "hearing": asdict(hearing), "damaged": damaged}
-
-    def _survey(self, sound: Path, keep_mel: bool) -> tuple[Statistics, Hearing, Fraction, int]:
-        """The first pass: level and colour, what kind of sound it is, its length, and how many packets are damaged.
-
-        What the encoder listens to waits in a file (92 MB an hour of log-mel, 230 MB of samples) for the second.
-        """
-        from dreamactor_cli.models.speech_features import MelStream, Statistics
-
-        statistics, listener, mel = Statistics(), Listener(), MelStream()
-        reader = read_sound(self.path, self.start, self.duration)
-        with sound.open("wb") as file:
-            for block in chain(reader, (None,)):
-                frames = mel.finish() if block is None else mel.push(block)
-                listener.add_mel(frames)
-                statistics.add(frames)
-                if block is not None:
-                    listener.add_samples(block)
-                if keep_mel or block is not None:
-                    file.write(np.ascontiguousarray(frames if keep_mel else block).data)
-        return statistics, listener.hearing(), Fraction(reader.samples, SAMPLE_RATE), reader.damaged
-
-    def _parts(self, blocks: Iterator[F32], scratch: Path, audible: bool, total: int) -> Iterator[Path]:
-        """The signal at the pictures' rate, in files of at least `_KEPT` frames."""
-        held: list[F32] = []
-        done = 0
-        for rows in blocks:
-            held.append(rows)
-            done += len(rows)
-            self.on_progress(done, total)
-            if sum(map(len, held)) >= _KEPT or done == total:
-                values = np.concatenate(held)
-                activity = values[:, -1] * np.float32(audible)
-                speech = Speech(articulation=np.ascontiguousarray(values[:, :-1]), activity=np.ascontiguousarray(activity))
-                part = scratch / f"speech-{done:09d}.safetensors"
-                write_signal(part, "speech", speech)
-                held = []
-                yield part
+def _process(encoder: str, logs: Path, *, apart: bool) -> SameProcess | WorkerPool:
+    """What hears; on one thread, because how a library spreads a sum over threads must not show in the result."""
+    payload = {"encoder": encoder}
+    return WorkerPool(1, f"{Hearer.__module__}:{Hearer.__name__}", payload, logs) if apart else SameProcess(Hearer, payload)
 
 
-def _rows(encoder: Encoder, sound: Path, mel: bool, fps: Fraction, total: int) -> Iterator[F32]:
-    """Articulation and activity, (n, 10), at the pictures' rate."""
-    resampler = Resampler(encoder.rate, fps, total)
-    with sound.open("rb") as file:
-        while len(block := np.fromfile(file, np.float32, _BLOCK)):
-            yield from resampler.push(_columns(*encoder.push(block.reshape(-1, NUM_MELS) if mel else block)))
-    yield from resampler.push(_columns(*encoder.finish()))
-    yield from resampler.finish()
-
-
-def _columns(articulation: F32, visemes: F32) -> F32:
-    """Articulation with its activity as the last column, (n, 10)."""
-    out = np.concatenate([articulation, 1 - visemes[:, _SILENCE : _SILENCE + 1]], 1).astype(np.float32)
-    # Two witnesses of p, b and m: how closed the lips are, and how sure it is that it is one of these sounds.
-    out[:, _CLOSURE] = (articulation[:, _CLOSURE] + visemes[:, _LIPS]) / 2
-    return out
-
-
-class MelEncoder:
-    """The network on log-mel; no weights from elsewhere."""
-
-    rate = Fraction(50)
-
-    def __init__(self, statistics: Statistics, motion: MotionStream) -> None:
-        from dreamactor_cli.models.speech_features import normalise
-
-        self._normalise, self._statistics, self._motion = normalise, statistics, motion
-        self.finish = motion.finish
-
-    def push(self, sound: F32) -> tuple[F32, F32]:
-        """See `Encoder`; log-mel frames (N, 64)."""
-        return self._motion.push(self._normalise(sound, self._statistics))
-
-
-def _ear(name: str) -> Ear:
-    """What hears.
-
-    Raises:
-        MissingRequirement: weights, or a package that is needed here alone, are not there.
-    """
-    try:
-        from dreamactor_cli.models import speech_motion, speech_weights
-    except ModuleNotFoundError as error:
-        hint = "install it: pip install torch==2.13.0 (dreamactor doctor tells more)"
-        raise MissingRequirement(f"to hear speech the package {error.name} is needed, which is not there", hint) from error
-    if name == MEL:
-        model = speech_weights.load()
-        weights = sha256_file(speech_weights.SHIPPED / "model.safetensors")
-        return Ear(opened=lambda found: MelEncoder(found, speech_motion.MotionStream(model)), weights=weights, mel=True)
-    given = name.removeprefix(WHISPER)
-    folder = Path(given) if Path(given).is_dir() else speech_weights.whisper_folder(given)
-    from dreamactor_cli.models.whisper_encoder import find_checkpoint
-    from dreamactor_cli.models.whisper_motion import WhisperHearing
-
-    if not Path(given).is_dir():
-        find_checkpoint(given)  # what lacks first is said first
-    if not folder.is_dir():
-        what = f"there is no head for the speech encoder {name}: Whisper hears, but knows no lips"
-        raise MissingRequirement(what, f"train one with: dreamactor train speech --encoder {name}, or leave --speech-encoder out")
-    whisper, head = speech_weights.load_whisper(folder)
-    weights = sha256_file(folder / "model.safetensors") + whisper.sha256
-    return Ear(opened=lambda _: _WhisperEncoder(WhisperHearing(whisper, head)), weights=weights, mel=False)
-
-
-class _WhisperEncoder:
-    """A head on Whisper's encoder, which has its own way with levels."""
-
-    rate = Fraction(50)
-
-    def __init__(self, hearing: WhisperHearing) -> None:
-        self.push, self.finish = hearing.push, hearing.finish
+def _tell(on_progress: Callable[[int, int], None] | None, message: Mapping[str, Any]) -> None:
+    if on_progress is not None:
+        on_progress(message["done"], message["total"])
 
 
 def _write_facts(path: Path, facts: dict[str, Any]) -> None:

@@ -119,6 +119,30 @@ def test_40_ms_are_one_frame(tmp_path, cache) -> None:
     assert hear(write_wav(tmp_path / "short.wav", babble(1)[:640]), fps=Fraction(25), cache=cache).stream.num_frames == 1
 
 
+def test_a_process_of_its_own_hears_the_same_and_refuses_the_same(sound, tmp_path, cache) -> None:
+    """In a process without torch, which is where it is worth it."""
+    code = (
+        "import sys; from fractions import Fraction; from pathlib import Path;"
+        "from dreamactor_cli.cache import Cache; from dreamactor_cli.controls.speech import hear;"
+        "cache = Cache(Path(sys.argv[2]));"
+        "heard = hear(Path(sys.argv[1]), fps=Fraction(25), cache=cache, apart=True);"
+        "hear(Path(sys.argv[1]), fps=Fraction(25), cache=cache, apart=True);"
+        "print('torch' in sys.modules, heard.cache_hits, heard.stream.num_frames, file=sys.stderr);"
+        "sys.stdout.buffer.write(heard.stream.window(0, 275).speech.articulation.tobytes())"
+    )
+    command = [sys.executable, "-c", code]
+    root = Path(speech.__file__).parents[2]
+    done = subprocess.run([*command, str(sound), str(tmp_path / "apart")], capture_output=True, check=True, cwd=root)
+    assert done.stderr.decode().split()[-3:] == ["False", "0", "275"]
+    here = hear(sound, fps=Fraction(25), cache=cache)
+    assert done.stdout == here.stream.window(0, 275).speech.articulation.tobytes()
+    refused = subprocess.run(
+        [*command, str(tmp_path / "none.wav"), str(tmp_path / "apart")], capture_output=True, text=True, cwd=root
+    )
+    assert "UnreadableInput" in refused.stderr
+    assert "none.wav" in refused.stderr
+
+
 def test_what_cannot_be_heard_is_refused(tmp_path, cache, face_clip, encode_clip) -> None:
     with pytest.raises(UnreadableInput, match=r"none\.wav"):
         hear(tmp_path / "none.wav", fps=Fraction(25), cache=cache)
