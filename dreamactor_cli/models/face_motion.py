@@ -24,6 +24,9 @@ from dreamactor_cli.models.conditions import FACE_CHANNELS, SPEECH_CHANNELS
 from dreamactor_cli.models.timeline import latent_index
 
 
+_SPREAD = 5.0  # of the first layer, as blendshapes are about a fifth of the numbers it expects
+
+
 def token_frames(frames: int, device: torch.device | str | None = None) -> Tensor:
     """The latent frame of each token, (frames,) int64: what `motion_frames` of the transformer takes."""
     return torch.tensor(latent_index(frames), device=device)
@@ -67,6 +70,15 @@ class FaceMotionEncoder(ModelMixin, ConfigMixin):
         self.head = nn.Sequential(
             nn.LayerNorm(hidden), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, motion_dim), nn.LayerNorm(motion_dim)
         )
+
+    def initialise(self) -> None:
+        """Weights to train from nothing, with which tokens differ as much as faces do.
+
+        Blendshapes are mostly near zero. With torch's own beginning all faces give nearly the same token, whose common part is
+        all that the attention then learns from.
+        """
+        nn.init.normal_(self.face[0].weight, std=_SPREAD / self.face[0].in_features ** 0.5)
+        nn.init.normal_(self.face[2].bias, std=0.1)
 
     def forward(self, face: Tensor | None = None, crop: Tensor | None = None, speech: Tensor | None = None) -> Tensor:
         """Encode; at least one input, T and B alike in all.

@@ -43,6 +43,7 @@ from dreamactor_cli.errors import UsageError
 from dreamactor_cli.models.attention import FaceTokens, LayerReference, ReferenceCache, face_mask
 from dreamactor_cli.models.blocks import DreamActorBlock, FrameRotaryPosEmbed, of_tokens
 
+_SHARP = 2.0  # by which queries of the face attention begin larger: tokens then differ in whether they look at the face
 _AWAKE = 0.5  # first gate of self-attention and feed-forward without Wan's weights; near zero they take long to say anything
 MOTION_ORDER = 4  # pixel frames of a latent frame, each with its own motion token
 
@@ -236,7 +237,11 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
         nn.init.normal_(self.motion_order, std=0.1)
 
     def initialise(self) -> None:
-        """Random weights to train from nothing, as Wan began: Xavier's, an answer of zero; what is added to Wan is awake."""
+        """Random weights to train from nothing, as Wan began: Xavier's, an answer of zero; what is added to Wan is awake.
+
+        The face attention says nothing at first. What it said at random would be noise, of which a model rids itself fastest by
+        looking at the sink alone, and from there no gradient leads back.
+        """
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Conv3d):
                 nn.init.xavier_uniform_(module.weight.flatten(1))
@@ -247,6 +252,8 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
         nn.init.zeros_(self.proj_out.weight)
         for block in self.blocks:
             block.scale_shift_table.data[:, [2, 5]] = _AWAKE
+            nn.init.zeros_(block.attn_face.to_out[0].weight)
+            nn.init.constant_(block.attn_face.norm_q.weight, _SHARP)
 
     def _grid(self, states: Tensor) -> tuple[int, int, int]:
         """Frames, rows and columns of the tokens of (B, C, F, H, W)."""

@@ -15,7 +15,7 @@ from dreamactor_cli.training.diffusion.pool import Pool
 from dreamactor_cli.training.diffusion.store import Shard
 
 _FROM_START = 0.5  # share of stretches that begin a clip; the others go on from a clean latent, as a later segment does
-_MOST = 7.0  # weight that mouth, eyes and brows have beyond the 1 of everything: the paper's prototype ignored them without
+_MOST = 20.0  # weight that mouth, eyes and brows have beyond the 1 of everything: the paper's prototype ignored them without
 _WIDEN = 2.0  # a cell of the latent that is half mouth counts as one
 
 
@@ -96,7 +96,7 @@ class Batches:
 
 
 def cell_weights(weights: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """Weights of pixels (T, H, W), 0..255, as those of latents (F, h, w), 1..8; T = 4F - 3."""
+    """Weights of pixels (T, H, W), 0..255, as those of latents (F, h, w), 1..21; T = 4F - 3."""
     frames, height, width = weights.shape
     cells = weights.reshape(frames, grid[0], height // grid[0], grid[1], width // grid[1]).mean((2, 4), dtype=np.float32)
     later = cells[1:].reshape(-1, TEMPORAL, *grid).mean(1)

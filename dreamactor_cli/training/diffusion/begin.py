@@ -26,6 +26,7 @@ def from_nothing(config: ModelConfig, vae: AutoencoderKLWan, seed: int) -> tuple
     transformer = DreamActorTransformer3DModel(**config.transformer)
     transformer.initialise()
     pose_encoder, face_motion = PoseEncoder(**config.pose_encoder), FaceMotionEncoder(**config.face_motion)
+    face_motion.initialise()
     models = Models(transformer=transformer, vae=vae, pose_encoder=pose_encoder, face_motion=face_motion)
     return models, hashlib.sha256(f"nothing/{config}/{seed}".encode()).hexdigest()
 

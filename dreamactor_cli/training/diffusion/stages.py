@@ -23,18 +23,24 @@ class Stage:
         share: of the steps of all three: 20, 20 and 30 thousand in the paper.
         face: whether the motion of the face is given.
         learns: parts of names of parameters that learn; empty is all.
+        keeps: parts of names of parameters that do not.
     """
 
     name: str
     share: float
     face: bool
     learns: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
 
 
+PAPER = ("pose", "face", "all")
 STAGES = {
     "pose": Stage(name="pose", share=2 / 7, face=False),
     "face": Stage(name="face", share=2 / 7, face=True, learns=("face_motion", *_FACE)),
     "all": Stage(name="all", share=3 / 7, face=True),
+    # For models too small for stages. The encoder of the face's motion stays the random features that it begins as: beside a
+    # transformer that knows nothing yet, it learns to be silent.
+    "small": Stage(name="small", share=1.0, face=True, keeps=("face_motion",)),
 }
 
 
@@ -62,7 +68,7 @@ def enter(stage: Stage, network: DiffusionNetwork) -> None:
 def _learns(stage: Stage, name: str) -> bool:
     parts = name.split(".")
     # What is fed with nothing has no gradient, and several processes would wait for it.
-    if parts[0] == "face_motion" and parts[1] in _UNFED:
+    if (parts[0] == "face_motion" and parts[1] in _UNFED) or any(part in parts for part in stage.keeps):
         return False
     if stage.learns:
         return any(part in parts for part in stage.learns)

@@ -19,7 +19,7 @@ from dreamactor_cli.training.diffusion import begin
 from dreamactor_cli.training.diffusion.batches import Recipe
 from dreamactor_cli.training.diffusion.recipes import Defaults, check_frames, defaults_of
 from dreamactor_cli.training.diffusion.sources import Source, SyntheticPeople, parse_framings
-from dreamactor_cli.training.diffusion.stages import STAGES, stage_of
+from dreamactor_cli.training.diffusion.stages import PAPER, stage_of
 from dreamactor_cli.training.diffusion.train import DiffusionRun, train_diffusion
 from dreamactor_cli.training.diffusion.videos import survey
 from dreamactor_cli.training.loop.fit import Plan
@@ -87,7 +87,7 @@ def start_diffusion(options: Options, say: Say) -> dict[str, Any]:
         DreamActorError: see `train.train_diffusion`, `begin` and `videos.survey`.
     """
     config, usual = load_config(options.config), defaults_of(options.config)
-    stages = (stage_of(options.stage).name,) if options.stage else tuple(STAGES) if usual.staged else ("all",)
+    stages = (stage_of(options.stage).name,) if options.stage else PAPER if usual.staged else ("small",)
     size = _size_of(options, usual)
     latents = usual.latents if options.frames is None else check_frames(options.frames)
     learned = _learned(options, usual, size, frames_of(latents), say)

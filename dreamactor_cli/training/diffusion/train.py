@@ -191,5 +191,6 @@ def _hash(module: torch.nn.Module) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
-    digest.update(json.dumps(dict(module.config), default=str, sort_keys=True).encode())
+    known = {name: value for name, value in module.config.items() if not name.startswith("_")}  # not where it lay
+    digest.update(json.dumps(known, default=str, sort_keys=True).encode())
     return digest.hexdigest()

@@ -41,7 +41,7 @@ def start_linear(vae: SubpixelVAE, pixels: Tensor, weights: Tensor) -> None:
     """Write the code into a VAE of three scales.
 
     Args:
-        vae: not residual, with as many channels in its middle as pairs of its latents need, 2 z + 1.
+        vae: not residual, wide enough to hold latents and pixels with their negatives.
         pixels: (B, 3, 5, H, W) in -1..1, to find components in.
         weights: (B, 5, H, W), how much each pixel counts.
 
@@ -50,11 +50,12 @@ def start_linear(vae: SubpixelVAE, pixels: Tensor, weights: Tensor) -> None:
     """
     config = vae.config
     widths = [config.base_dim * factor for factor in config.dim_mult]
-    if config.is_residual or len(widths) != 3 or widths[2] < 2 * config.z_dim + 1 or config.temperal_downsample != [True, True]:
-        raise ValueError("a linear start is for three scales, not residual, with 2 z + 1 channels in the middle")
+    channels = config.in_channels
+    fits = len(widths) == 3 and widths[2] > max(widths[1], 2 * config.z_dim) and widths[1] // 2 > 2 * channels
+    if config.is_residual or not fits or config.temperal_downsample != [True, True]:
+        raise ValueError("a linear start is for three scales, not residual, with room for values and their negatives")
     _silence(vae)
     values, counted = patchify(pixels, config.patch_size), _pooled(weights[:, None], config.patch_size)
-    channels = values.shape[1]
     steps = []
     for width in widths[:2]:
         still = round(_STILL * width)
