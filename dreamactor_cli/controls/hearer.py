@@ -38,6 +38,7 @@ _ELSEWHERE = "name another place for the cache with --cache-dir"
 _KEPT = 4096  # frames that are gathered before they are written
 _CLOSURE = SPEECH_CHANNELS.index("closure")
 _SILENCE, _LIPS = 0, 1  # visemes: nothing is said; p, b or m
+_WITNESS = 0.8  # share of the viseme in a closure; found on synthetic voices that were not learned from
 
 
 class Encoder(Protocol):
@@ -182,7 +183,7 @@ def _columns(articulation: F32, visemes: F32) -> F32:
     """Articulation with its activity as the last column, (n, 10)."""
     out = np.concatenate([articulation, 1 - visemes[:, _SILENCE : _SILENCE + 1]], 1).astype(np.float32)
     # Two witnesses of p, b and m: how closed the lips are, and how sure it is that it is one of these sounds.
-    out[:, _CLOSURE] = (articulation[:, _CLOSURE] + visemes[:, _LIPS]) / 2
+    out[:, _CLOSURE] = (1 - _WITNESS) * articulation[:, _CLOSURE] + _WITNESS * visemes[:, _LIPS]
     return out
 
 

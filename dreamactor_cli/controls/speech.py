@@ -22,7 +22,7 @@ from dreamactor_cli.media import sha256_file
 
 __all__ = ["MEL", "WHISPER", "Heard", "hear"]
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
