@@ -28,7 +28,7 @@ HEAVY = {
 # Who may import which packages of ours. A file belongs to the first layer whose name its module starts with.
 BASE = (
     "contracts", "arkit", "errors", "head_space", "person_space", "body_space", "rotations", "resources", "nearest", "atomic",
-    "quiet",
+    "quiet", "fresh_python",
 )  # fmt: skip
 RUN = ("run_record", "results", "strays", "folder_lock", "plan", "renderers.needs", "executors", "report", "sidecar", "cache")
 # What the pipeline is made of.
@@ -117,7 +117,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "cache": BASE,
     "media": ("media", *BASE),
     "contracts": ("contracts", "arkit"), "arkit": (), "errors": (), "resources": (), "nearest": (), "head_space": ("resources",),
-    "atomic": ("errors",), "quiet": (), "readying": ("reference",), "person_space": ("contracts", "head_space"),
+    "atomic": ("errors",), "quiet": (), "fresh_python": (), "readying": ("reference",),
+    "person_space": ("contracts", "head_space"),
     "body_space": ("contracts",), "rotations": (),
 }  # fmt: skip
 

@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from dreamactor_cli import errors
 from dreamactor_cli.errors import DreamActorError, JobFailed, JobTimeout, OutOfMemory, WorkerLost
+from dreamactor_cli.fresh_python import fresh_python
 
 SILENCE = 600.0  # seconds without a word from any busy worker before it counts as hung
 _START = "from dreamactor_cli.controls.pool import serve; serve()"
@@ -35,13 +36,10 @@ class _Worker:
     """One process, its pipes, and the number of the task that it works on."""
 
     def __init__(self, target: str, payload: Mapping[str, Any], log: Path) -> None:
-        root = str(Path(errors.__file__).resolve().parents[1])
-        path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-        environment = {**os.environ, "PYTHONPATH": path, **dict.fromkeys(_ONE_THREAD, "1")}
+        command, environment = fresh_python(_START, **dict.fromkeys(_ONE_THREAD, "1"))
         self.log = log
         with open(log, "wb") as stderr:
-            # -P: a file in the user's folder must not stand in for a module.
-            command, pipe = [sys.executable, "-P", "-c", _START], subprocess.PIPE
+            pipe = subprocess.PIPE
             self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=stderr, env=environment)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
