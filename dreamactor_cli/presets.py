@@ -244,5 +244,6 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "reference_views": _choice("given", "auto"),
     "quantize": _choice("off", "int8", "float8"),
     "compile": _flag,
+    "context_parallel": _integer(1, 64),
     "conditioning_frames": lambda given: int(_choice("1", "5")(given)),
 }

@@ -12,12 +12,12 @@ from dreamactor_cli.models.video_vae import make_vae
 from dreamactor_cli.models.weights_folder import Models
 
 
-def debug_models(seed: int = 0) -> Models:
-    """The same for the same seed."""
+def debug_models(seed: int = 0, **changed: object) -> Models:
+    """The same for the same seed; ``changed`` are parameters of the transformer."""
     config = load_config("debug")
     state = torch.get_rng_state()
     torch.manual_seed(seed)
-    transformer = DreamActorTransformer3DModel(**config.transformer)
+    transformer = DreamActorTransformer3DModel(**{**config.transformer, **changed})
     for parameter in transformer.parameters():
         torch.nn.init.normal_(parameter, std=0.08)
     models = Models(

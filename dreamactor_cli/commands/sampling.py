@@ -49,6 +49,9 @@ _OPTIONS: dict[str, Any] = {
         str | None, typer.Option("--quantize", metavar="off|int8|float8", help="8-bit weights; needs torchao.")
     ],
     "compile": Annotated[bool | None, typer.Option("--compile/--no-compile", help="Let torch.compile translate the model.")],
+    "context_parallel": Annotated[
+        int | None, typer.Option("--context-parallel", metavar="N", help="Devices that share the work on one clip.")
+    ],
 }
 
 

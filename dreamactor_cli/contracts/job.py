@@ -48,6 +48,7 @@ class Preset:
         reference_views: ``"given"``, or ``"auto"``, where it first makes views of the person for its own use.
         quantize: 8-bit numbers that its weights are kept in; needs torchao.
         compile: let `torch.compile` translate it, which pays for long clips.
+        context_parallel: devices (on the CPU: processes) that share the tokens of one clip; of the renderer diffusion.
         conditioning_frames: last frames of a segment that open the next one, 1 or 5; of the renderer wan-animate.
     """
 
@@ -82,6 +83,7 @@ class Preset:
     reference_views: Literal["given", "auto"] = "given"
     quantize: Literal["off", "int8", "float8"] = "off"
     compile: bool = False
+    context_parallel: int = 1
     conditioning_frames: Literal[1, 5] = 1
 
 

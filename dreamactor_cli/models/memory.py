@@ -26,11 +26,14 @@ class Ladder:
         frames: of the longest segment.
         can_offload: whether the device has memory of its own.
         taken: steps to take before anything has run out, because it did so before.
+        shared: several processes draw one clip and must take the same steps, so that none is taken on the way.
     """
 
-    def __init__(self, tell: Callable[[str], None], *, frames: int, can_offload: bool, taken: int = 0) -> None:
-        self._tell = tell
-        self.frames = frames
+    def __init__(
+        self, tell: Callable[[str], None], *, frames: int, can_offload: bool, taken: int = 0, shared: bool = False
+    ) -> None:
+        self._tell, self._shared = tell, shared
+        self.frames, self.taken = frames, taken
         self.tiled = self.offloaded = False
         self._can_offload = can_offload
         for _ in range(taken):
@@ -40,7 +43,7 @@ class Ladder:
         """Do something; when memory runs out, give something up and do it again.
 
         Raises:
-            OutOfMemory: there is nothing left to give up.
+            OutOfMemory: there is nothing left to give up, or the clip is shared.
         """
         while True:
             try:
@@ -53,6 +56,8 @@ class Ladder:
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
+            if self._shared:
+                raise OutOfMemory(f"{said}, on a clip that devices share", "ask for a smaller --size or --segment-frames")
             self.climb(said)
 
     def climb(self, why: str) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dreamactor_cli.errors import UsageError
-from dreamactor_cli.models.parallel import ranks, share_tokens
+from dreamactor_cli.models.parallel import join, leave, share_tokens
 from dreamactor_cli.models.transformer import DreamActorTransformer3DModel
 
 TOLERANCE = 1e-5  # of answers of about 1: the order of a sum is another one
@@ -48,7 +47,7 @@ def one_and_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Ten
     model, given, reference = make(), inputs(), torch.randn(2, 1, 4, 6, 10)
     model.save_pretrained(folder / "model")
     save_file({**given, "reference": reference}, folder / "inputs.safetensors")
-    started = [start_rank(folder, rank, port=free_port_of(folder)) for rank in range(2)]
+    started = [start_rank(folder, rank) for rank in range(2)]
 
     model(**given, reference_states=reference).sample.square().mean().backward()
     with torch.no_grad():
@@ -60,23 +59,9 @@ def one_and_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Ten
     return one, [load_file(folder / f"rank-{rank}.safetensors") for rank in range(2)]
 
 
-def free_port_of(folder: Path) -> int:
-    """A free port, the same for all that ask with one folder."""
-    kept = folder / "port"
-    if not kept.exists():
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            kept.write_text(str(probe.getsockname()[1]))
-    return int(kept.read_text())
-
-
-def start_rank(folder: Path, rank: int, *, port: int) -> subprocess.Popen[str]:
-    """What torchrun does."""
-    env = {
-        **os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
-    }  # fmt: skip
-    command = [sys.executable, str(Path(__file__).with_name("parallel_rank.py")), str(folder)]
+def start_rank(folder: Path, rank: int) -> subprocess.Popen[str]:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(Path(__file__).with_name("parallel_rank.py")), str(folder), str(rank)]
     return subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
@@ -105,7 +90,7 @@ def test_two_ranks_of_data_have_the_gradients_of_one(one_and_two: tuple[dict[str
         assert (two[0][name] - one[name]).abs().max() < TOLERANCE * max(1.0, one[name].abs().max().item()), name
 
 
-def test_what_cannot_be_shared_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_shared_out_is_told() -> None:
     from diffusers import FirstBlockCacheConfig
 
     model = make()
@@ -118,8 +103,17 @@ def test_what_cannot_be_shared_out_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         model.enable_cache(FirstBlockCacheConfig())
     model._parallel_config = None
     share_tokens(model, 1)
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with pytest.raises(UsageError, match="torchrun"), ranks(2):
-        pass
-    with ranks(1) as rank:
-        assert rank == 0
+    with pytest.raises(UsageError, match=r"3 and 6 heads .* among 4.*; with these weights give 2 or 3"):
+        share_tokens(model, 4)
+
+
+def test_a_process_belongs_to_one_group(tmp_path: Path) -> None:
+    join(0, 1, tmp_path / "first", "cpu")
+    try:
+        with pytest.raises(UsageError, match="process of its own"):
+            join(0, 1, tmp_path / "second", "cpu")
+    finally:
+        leave("cpu")
+    leave("cpu")  # there is nothing left to leave
+    join(0, 1, tmp_path / "third", "cpu")
+    leave("cpu")

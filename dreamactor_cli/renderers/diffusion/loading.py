@@ -11,6 +11,7 @@ from dreamactor_cli.contracts import Preset
 from dreamactor_cli.models import weights_folder
 from dreamactor_cli.models.pipeline import DreamActorPipeline
 from dreamactor_cli.models.vae_norms import quicken
+from dreamactor_cli.renderers.diffusion.companions import SharedPipeline
 
 Key = tuple[object, ...]
 CPU_THREADS = 4  # always so many, whatever a worker may use: how sums are spread over threads shows in the last bits
@@ -26,16 +27,38 @@ class Loaded:
     """
 
     key: Key
-    pipeline: DreamActorPipeline
+    pipeline: DreamActorPipeline | SharedPipeline
     index: weights_folder.Index
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can draw."""
+        return isinstance(self.pipeline, DreamActorPipeline) or self.pipeline.alive
+
+    def close(self) -> None:
+        """End the processes that belong to it."""
+        if isinstance(self.pipeline, SharedPipeline):
+            self.pipeline.close()
 
 
 def load(folder: Path, preset: Preset, device: str, key: Key) -> Loaded:
-    """Load the weights.
+    """Load the weights, on every rank if the preset asks for several.
 
     Raises:
         MissingRequirement, UnreadableInput: as `weights_folder.load`.
+        WorkerLost, OutOfMemory: as `SharedPipeline`.
     """
+    index = weights_folder.read_index(folder)
+
+    def own() -> DreamActorPipeline:
+        return load_pipeline(folder, preset, device)
+
+    shared = preset.context_parallel > 1
+    return Loaded(key, SharedPipeline(folder, preset, device, own) if shared else own(), index)
+
+
+def load_pipeline(folder: Path, preset: Preset, device: str) -> DreamActorPipeline:
+    """One copy of the weights, for this process. Raises as `load`."""
     if device == "cpu":
         torch.set_num_threads(CPU_THREADS)
     models, index = weights_folder.load(folder, dtype=getattr(torch, precision(preset, device)))
@@ -43,7 +66,7 @@ def load(folder: Path, preset: Preset, device: str, key: Key) -> Loaded:
     if preset.quantize != "off":
         _quantize(models.transformer, preset.quantize)
     ratios = index.about.get("mag_ratios")
-    return Loaded(key, DreamActorPipeline(models, device=device, compiled=preset.compile, mag_ratios=ratios), index)
+    return DreamActorPipeline(models, device=device, compiled=preset.compile, mag_ratios=ratios)
 
 
 def precision(preset: Preset, device: str) -> str:

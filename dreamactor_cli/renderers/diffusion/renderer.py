@@ -52,6 +52,10 @@ class DiffusionRenderer:
             raise MissingRequirement(f"--renderer diffusion needs {missing[0]}", "in the checkout: pip install '.[diffusion]'")
         if preset.quantize != "off" and find_spec("torchao") is None:
             raise MissingRequirement(f"--quantize {preset.quantize} needs torchao, which is not installed", "pip install torchao")
+        if preset.context_parallel > 1:
+            from dreamactor_cli.renderers.diffusion.companions import check_ranks
+
+            check_ranks(preset)
         index = weights_folder.read_index(weights_folder.find(preset.weights))
         if preset.step_cache == "mag" and not index.about.get("mag_ratios"):
             raise UsageError("--step-cache mag needs ratios that were measured on the weights; these have none",
@@ -84,8 +88,9 @@ class DiffusionRenderer:
             )
         sampling = _sampling(settings, loaded)
         ladder = Ladder(
-            settings.warn, frames=sampling.segment_frames, can_offload=settings.device != "cpu", taken=settings.memory
-        )
+            settings.warn, frames=sampling.segment_frames, can_offload=settings.device != "cpu", taken=settings.memory,
+            shared=settings.preset.context_parallel > 1,
+        )  # fmt: skip
         for frames in self._draw(loaded, stage, reference, controls, settings, sampling, ladder):
             yield stage.put_back(frames, reference.images[0])
 
@@ -95,6 +100,7 @@ class DiffusionRenderer:
         if had is not None:
             import torch
 
+            had.close()
             del had
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -105,8 +111,9 @@ class DiffusionRenderer:
 
         preset = settings.preset
         folder = weights_folder.find(preset.weights)
-        key = (folder, self.weights_sha256(preset), preset.precision, preset.quantize, preset.compile, settings.device)
-        if self._loaded is None or self._loaded.key != key:
+        how = (preset.precision, preset.quantize, preset.compile, preset.context_parallel, settings.device)
+        key = (folder, self.weights_sha256(preset), *how)
+        if self._loaded is None or self._loaded.key != key or not self._loaded.alive:
             self.close()  # there may not be room for two
             self._loaded = load(folder, preset, settings.device, key)
         return self._loaded
