@@ -15,13 +15,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.renderers.geometry.body_skeleton import BONES, TORSO, Joint, Skeleton, distances, torso_distance
+from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CORE, TORSO, Joint, Skeleton, distances, torso_distance
 
 Array = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
 CELLS = 84  # grid cells over the longer side of the picture
 PAD = 0.2  # of the longer side: how far a part that leaves the picture goes on beyond it
+LIMB_BEYOND = 1.3  # limbs' radii from its bones: a limb that the border cuts ends there, and is not reflected on and on
 THIN = 0.01  # of the longer side: what is thinner only touches the border
 HEAT = 1.5  # how much of its bone's heat a node takes at a distance of one cell
 NEAREST = 0.7  # cells: nodes nearer to their bone are as warm
@@ -37,6 +38,7 @@ class BodyMesh:
         weights: (N, B), share of each of `BONES`, rows add up to 1.
         triangles: of each part that is there, (M, 3).
         pivots: (N,), the point of the skeleton nearest to a node where two of its bones meet.
+        own: of each part the bone of its own nearest to each node, {part: (N,)}.
         step: px between nodes.
     """
 
@@ -44,6 +46,7 @@ class BodyMesh:
     weights: Array
     triangles: dict[int, I32]
     pivots: NDArray[np.int64]
+    own: dict[int, NDArray[np.int64]]
     step: float
 
 
@@ -65,8 +68,12 @@ def build_mesh(covers: dict[int, NDArray[np.bool_]], skeleton: Skeleton, carried
     places: list[int] = []
     allowed: list[set[int]] = []
     triangles: dict[int, I32] = {}
+    outside = ((grid < 0) | (grid > np.array([width - 1, height - 1]))).any(1)
     for part, cover in covers.items():
-        kept = cells[near(grid, cover, step)[cells].any(1)]
+        there = near(grid, cover, step)
+        if part != CORE:
+            there &= ~outside | _within(grid, part, skeleton, carried)
+        kept = cells[there[cells].any(1)]
         used = np.unique(kept)
         shared = [(joint, bands[joint]) for joint in joints if part in (carried[joint.parts[0]], carried[joint.parts[1]])]
         index = np.full(len(grid), -1)
@@ -82,7 +89,8 @@ def build_mesh(covers: dict[int, NDArray[np.bool_]], skeleton: Skeleton, carried
         triangles[part] = index[kept].astype(np.int32)
     nodes = grid[places]
     weights = heat(nodes, np.concatenate(list(triangles.values())), _distances(nodes, allowed, skeleton, carried), step)
-    return BodyMesh(nodes=nodes, weights=weights, triangles=triangles, pivots=_pivots(nodes, skeleton), step=step)
+    own = {part: _distances(nodes, [{part}] * len(nodes), skeleton, carried).argmin(1) for part in covers}
+    return BodyMesh(nodes=nodes, weights=weights, triangles=triangles, pivots=_pivots(nodes, skeleton), own=own, step=step)
 
 
 def regular_grid(x0: float, y0: float, x1: float, y1: float, step: float) -> tuple[Array, NDArray[np.int64]]:
@@ -109,6 +117,16 @@ def cut_by_border(cover: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A mask (H, W) without what is thin: at the border, what touches it without being cut by it."""
     size = 2 * round(THIN * max(cover.shape)) + 1
     return np.asarray(cv2.erode(cover.astype(np.uint8), np.ones((size, size), np.uint8)) > 0)
+
+
+def _within(grid: Array, part: int, skeleton: Skeleton, carried: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which points lie about the bones of a part, (N,)."""
+    out = np.zeros(len(grid), bool)
+    for index, bone in enumerate(BONES):
+        if skeleton.bones[index] and carried[bone.part] == part:
+            distance, radius = distances(grid, skeleton, bone)
+            out |= distance < LIMB_BEYOND * radius
+    return out
 
 
 def _band(grid: Array, joint: Joint, skeleton: Skeleton) -> NDArray[np.bool_]:

@@ -109,8 +109,18 @@ class BodyPose:
         have = np.abs(linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0])
         swell = np.clip(np.sqrt(self._weights @ area / np.maximum(have, 1e-6)), 1, FATTER)
         out = pivots + swell[:, None] * np.einsum("nij,nj->ni", linear, self._mesh.nodes - self._pivots)
+        return np.asarray(out + self._slide(place), np.float64)
+
+    def rigid(self, matrices: Array, place: Placement, part: int, nodes: NDArray[np.int64]) -> Array:
+        """Places (N, 2) px of some nodes if each goes with the nearest bone of a part alone."""
+        maps = matrices[self._mesh.own[part][nodes]]
+        out = (maps[:, :, :2] @ self._mesh.nodes[nodes][:, :, None])[:, :, 0] + maps[:, :, 2]
+        return np.asarray(out + self._slide(place)[nodes], np.float64)
+
+    def _slide(self, place: Placement) -> Array:
+        """How far nodes slide across as the torso turns, (N, 2) px."""
         slide = np.sin(np.clip(place.turn, -TURN_LIMIT, TURN_LIMIT)) * self._bulge
-        return np.asarray(out + slide[:, None] * (self._upright(place.points) @ self._across), np.float64)
+        return np.asarray(slide[:, None] * (self._upright(place.points) @ self._across))
 
     def matrices(self, place: Placement) -> Array:
         """Affine maps (B, 2, 3) of the bones from the picture to a frame."""

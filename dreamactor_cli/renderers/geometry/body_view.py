@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli.contracts import Controls, Reference
+from dreamactor_cli.renderers.geometry.body_bounds import Bounds
 from dreamactor_cli.renderers.geometry.body_hands import HandMesh
 from dreamactor_cli.renderers.geometry.body_layers import PartLayer, part_layers
 from dreamactor_cli.renderers.geometry.body_mesh import build_mesh
@@ -110,6 +111,9 @@ class View:
         self.scale = skeleton.scale
         self.pose = BodyPose(skeleton, space, mesh)
         self.parts = {part: _part(found[part], mesh.nodes, triangles) for part, triangles in mesh.triangles.items()}
+        self._bounds = {
+            part: Bounds(mesh.nodes[made.nodes], made.triangles, mesh.own[part][made.nodes]) for part, made in self.parts.items()
+        }
         self.parts |= {part: _part(found[part], hand.nodes, hand.triangles) for part, hand in self._hands.items()}
 
     def move(self, place: Placement, controls: Controls, index: int, parts: set[int], mirrored: set[int]) -> Moved:
@@ -127,12 +131,20 @@ class View:
         triangles: dict[int, I32] = {}
         for part in [p for p in self._hands if p in parts]:
             places[part], triangles[part] = self._move_hand(part, controls, index, matrices, place)
-        nodes = self.pose.move(matrices, place)
-        places |= {part: nodes[self.parts[part].nodes] for part in parts if part not in self._hands}
+        places |= self._skinned(matrices, place, {part for part in parts if part not in self._hands})
         if mirrored:
-            nodes = self.pose.move(self.pose.mirrored(place, matrices), place)
-            places |= {other_side(part): nodes[self.parts[part].nodes] for part in mirrored}
+            moved = self._skinned(self.pose.mirrored(place, matrices), place, mirrored)
+            places |= {other_side(part): nodes for part, nodes in moved.items()}
         return Moved(places, triangles)
+
+    def _skinned(self, matrices: Array, place: Placement, parts: set[int]) -> dict[int, Array]:
+        """Nodes of parts by the maps of the bones, within bounds."""
+        nodes = self.pose.move(matrices, place)
+        out = {}
+        for part in parts:
+            used = self.parts[part].nodes
+            out[part] = self._bounds[part].held(nodes[used], self.pose.rigid(matrices, place, part, used), matrices)
+        return out
 
     def _move_hand(self, part: int, controls: Controls, index: int, matrices: Array, place: Placement) -> tuple[Array, I32]:
         """Nodes and triangles of a hand whose fingers move; the forearm's map of its hand is set to the palm's."""
