@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from dreamactor_cli.models.conditions import FACE_CHANNELS, SPEECH_CHANNELS
 from dreamactor_cli.models.timeline import latent_index
 
-
 _SPREAD = 5.0  # of the first layer, as blendshapes are about a fifth of the numbers it expects
 
 

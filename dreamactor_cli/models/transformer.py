@@ -239,8 +239,8 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
     def initialise(self) -> None:
         """Random weights to train from nothing, as Wan began: Xavier's, an answer of zero; what is added to Wan is awake.
 
-        The face attention says nothing at first. What it said at random would be noise, of which a model rids itself fastest by
-        looking at the sink alone, and from there no gradient leads back.
+        The face attention says nothing at first. What it said at random would be noise, of which a model can rid itself by
+        looking at the sink alone, from where little gradient leads back.
         """
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Conv3d):

@@ -360,5 +360,11 @@ def test_from_nothing_everything_is_awake() -> None:
     torch.nn.init.normal_(model.proj_out.weight)
     full = answer(model, **inputs(), reference_states=references())
     assert 0.3 < full.std() / model.config.attention_head_dim**0.5 < 3 * model.config.num_attention_heads**0.5
-    for name in ("pose_states", "motion_tokens"):
-        assert furthest(full, answer(model, **{**inputs(), name: inputs()[name] * 2}, reference_states=references())) > 1e-2
+    posed = answer(model, **{**inputs(), "pose_states": inputs()["pose_states"] * 2}, reference_states=references())
+    assert furthest(full, posed) > 1e-2
+    # The face attention is silent, and hears what it needs to learn to speak.
+    out, *_ = model(**inputs(), reference_states=references(), return_dict=False)
+    out.square().mean().backward()
+    for block in model.blocks:
+        assert block.attn_face.to_out[0].weight.abs().max() == 0
+        assert block.attn_face.to_out[0].weight.grad.abs().max() > 1e-4

@@ -10,19 +10,24 @@ import torch
 from diffusers import AutoencoderKLWan
 
 from dreamactor_cli.models import video_vae
-from dreamactor_cli.models.configs import load_config
 from dreamactor_cli.models.video_vae import LatentDecoder, LatentEncoder, denormalise, encode, normalise
 
 STATISTICS = {"latents_mean": [0.5, -1.0, 0.0, 2.0], "latents_std": [2.0, 1.0, 0.5, 3.0]}
 
 
-@pytest.fixture(scope="module", params=["plain", "residual and patches"])
+PATCHES = {"dim_mult": [1, 2, 2], "temperal_downsample": [True, True], "patch_size": 2, "in_channels": 12, "out_channels": 12}
+FORMS = {  # of Wan 2.1, of Wan 2.2, and of our small ones
+    "plain": {"dim_mult": [1, 1, 2, 2]},
+    "residual and patches": {**PATCHES, "is_residual": True},
+    "sub-pixel": {**PATCHES, "_class_name": "SubpixelVAE"},
+}
+
+
+@pytest.fixture(scope="module", params=FORMS)
 def vae(request: pytest.FixtureRequest) -> AutoencoderKLWan:
-    """In the form of Wan 2.1, and in that of Wan 2.2, which the starter has."""
     torch.manual_seed(0)
-    config = load_config("debug" if request.param == "plain" else "starter").vae
-    small = {"base_dim": 4, "z_dim": 4, **STATISTICS}
-    return video_vae.make_vae({**config, **small}).eval().requires_grad_(False)
+    small = {"base_dim": 4, "z_dim": 4, "num_res_blocks": 1, **STATISTICS}
+    return video_vae.make_vae({**FORMS[request.param], **small}).eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")

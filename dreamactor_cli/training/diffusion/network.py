@@ -69,9 +69,9 @@ class DiffusionNetwork(nn.Module):
         """Losses of a batch.
 
         Args:
-            batch: of `batches.Batches`: ``latents`` and ``noise`` (B, C, F, H, W), ``weights`` (B, F, H, W), ``sigma``,
-                ``opening`` (B,), ``opened``, ``no_reference``, ``no_motion`` (B,) bool, ``poses`` (B, 4F-3, h, w, 3) uint8, ``face``
-                (B, 4F-3, 56), ``references`` (B, N, C, H, W), ``reference_poses`` (B, N, h, w, 3) uint8.
+            batch: of `batches.Batches`: ``latents`` and ``noise`` (B, C, F, H, W), ``weights`` (B, F, H, W), ``sigma`` and
+                ``opening`` (B,), ``opened``, ``no_reference``, ``no_motion`` (B,) bool, ``poses`` (B, 4F-3, h, w, 3) uint8,
+                ``face`` (B, 4F-3, 56), ``references`` (B, N, C, H, W), ``reference_poses`` (B, N, h, w, 3) uint8.
 
         Returns:
             ``loss``, the squared error of the velocity weighted by ``weights``, and ``plain``, the same unweighted; (B,).

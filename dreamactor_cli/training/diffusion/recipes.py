@@ -50,16 +50,16 @@ class Defaults:
 DEFAULTS = {
     "debug": Defaults(
         size=32, clips=64, frames=9, latents=2, framings="face", zoom=(1.2, 1.5), steps=400, batch=8, rate=3e-3, staged=False,
-        vae_steps=150, vae_batch=2, vae_rate=2e-3, vae_frames=9, keep_every=100, sample_every=200,
+        shift=8.0, vae_steps=40, vae_batch=4, vae_rate=1e-4, vae_frames=5, keep_every=100, sample_every=200,
     ),
     "starter": Defaults(
         size=64, clips=1536, frames=9, latents=2, framings="face", zoom=(1.1, 1.4), steps=4000, batch=8,
-        rate=2e-3, shift=8.0, staged=False, vae_steps=150, vae_batch=4, vae_rate=1e-4, vae_frames=5, keep_every=100,
+        rate=1.2e-3, shift=8.0, staged=False, vae_steps=150, vae_batch=4, vae_rate=1e-4, vae_frames=5, keep_every=100,
         sample_every=500,
     ),
     "starter-gpu": Defaults(
         size=128, clips=20_000, frames=25, latents=7, framings="face:0.4,bust:0.3,half:0.15,full:0.15", zoom=(1.0, 1.5),
-        steps=60_000, batch=32, rate=5e-4, staged=True, vae_steps=20_000, vae_batch=16, vae_rate=1e-3, vae_frames=13,
+        steps=60_000, batch=32, rate=5e-4, staged=True, vae_steps=20_000, vae_batch=16, vae_rate=2e-4, vae_frames=13,
         keep_every=1000, sample_every=5000,
     ),
     "1.3b": Defaults(

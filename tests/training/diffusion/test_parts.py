@@ -117,6 +117,7 @@ def test_a_stage_trains_its_own(network: DiffusionNetwork, tmp_path: Path) -> No
     assert all("face" in key or "motion" in key for key in learned["face"])
     assert not learned["pose"] & learned["face"]
     assert learned["all"] == learned["pose"] | learned["face"]
+    assert learned["small"] == {key for key in learned["all"] if not key.startswith("face_motion")}
     with pytest.raises(UsageError):
         stage_of("mouth")
 
