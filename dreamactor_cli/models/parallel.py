@@ -15,6 +15,7 @@ accelerate's, and rendering several jobs the executors.
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -84,11 +85,17 @@ def share_tokens(model: Any, degree: int) -> None:
         raise ValueError("tokens are shared out before a step cache is switched on")
     # "anything": stretches may differ by a token, so that any size of picture can be shared out, and heads are filled up.
     config = ContextParallelConfig(ulysses_degree=degree, ulysses_anything=True)
-    if torch.accelerator.is_available():
-        model.enable_parallelism(config=config)
-    else:
-        with patch("torch.accelerator.device_count", lambda: 1):  # diffusers divides by it, and CPUs are none
+    chatter = logging.getLogger("diffusers.models.modeling_utils")  # that it is experimental helps nobody who renders
+    before = chatter.level
+    chatter.setLevel(logging.ERROR)
+    try:
+        if torch.accelerator.is_available():
             model.enable_parallelism(config=config)
+        else:
+            with patch("torch.accelerator.device_count", lambda: 1):  # diffusers divides by it, and CPUs are none
+                model.enable_parallelism(config=config)
+    finally:
+        chatter.setLevel(before)
 
 
 def _have_enough(heads: list[int], degree: int) -> bool:
