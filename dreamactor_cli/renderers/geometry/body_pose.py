@@ -98,8 +98,8 @@ class BodyPose:
         size = float(np.clip(grown * scale / self._rest.scale, *SIZES))
         return Placement(with_points(joints), size, _wrapped(torso_turn(space) - self._turn))
 
-    def move(self, matrices: Array, place: Placement) -> Array:
-        """Places (N, 2) px of the nodes in a frame, by the maps of the bones from `matrices`."""
+    def move(self, matrices: Array, slide: Array) -> Array:
+        """Places (N, 2) px of the nodes in a frame, by the maps of the bones from `matrices` and what `slide` adds."""
         matrices = matrices[self._used]
         blended = (self._weights @ matrices.reshape(-1, 6)).reshape(-1, 2, 3)
         linear, offset = blended[:, :, :2], blended[:, :, 2]
@@ -109,18 +109,18 @@ class BodyPose:
         have = np.abs(linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0])
         swell = np.clip(np.sqrt(self._weights @ area / np.maximum(have, 1e-6)), 1, FATTER)
         out = pivots + swell[:, None] * np.einsum("nij,nj->ni", linear, self._mesh.nodes - self._pivots)
-        return np.asarray(out + self._slide(place), np.float64)
+        return np.asarray(out + slide, np.float64)
 
-    def rigid(self, matrices: Array, place: Placement, part: int, nodes: NDArray[np.int64]) -> Array:
-        """Places (N, 2) px of some nodes if each goes with the nearest bone of a part alone."""
+    def rigid(self, matrices: Array, slide: Array, part: int, nodes: NDArray[np.int64]) -> Array:
+        """Places (N, 2) px of some nodes if each goes with the nearest bone of a part alone; ``slide`` is from `slide`."""
         maps = matrices[self._mesh.own[part][nodes]]
         out = (maps[:, :, :2] @ self._mesh.nodes[nodes][:, :, None])[:, :, 0] + maps[:, :, 2]
-        return np.asarray(out + self._slide(place)[nodes], np.float64)
+        return np.asarray(out + slide[nodes], np.float64)
 
-    def _slide(self, place: Placement) -> Array:
+    def slide(self, place: Placement) -> Array:
         """How far nodes slide across as the torso turns, (N, 2) px."""
-        slide = np.sin(np.clip(place.turn, -TURN_LIMIT, TURN_LIMIT)) * self._bulge
-        return np.asarray(slide[:, None] * (self._upright(place.points) @ self._across))
+        across = np.sin(np.clip(place.turn, -TURN_LIMIT, TURN_LIMIT)) * self._bulge
+        return np.asarray(across[:, None] * (self._upright(place.points) @ self._across))
 
     def matrices(self, place: Placement) -> Array:
         """Affine maps (B, 2, 3) of the bones from the picture to a frame."""

@@ -139,11 +139,12 @@ class View:
 
     def _skinned(self, matrices: Array, place: Placement, parts: set[int]) -> dict[int, Array]:
         """Nodes of parts by the maps of the bones, within bounds."""
-        nodes = self.pose.move(matrices, place)
+        slide = self.pose.slide(place)
+        nodes = self.pose.move(matrices, slide)
         out = {}
         for part in parts:
             used = self.parts[part].nodes
-            out[part] = self._bounds[part].held(nodes[used], self.pose.rigid(matrices, place, part, used), matrices)
+            out[part] = self._bounds[part].held(nodes[used], self.pose.rigid(matrices, slide, part, used), matrices)
         return out
 
     def _move_hand(self, part: int, controls: Controls, index: int, matrices: Array, place: Placement) -> tuple[Array, I32]:
