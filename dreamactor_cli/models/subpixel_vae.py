@@ -20,7 +20,7 @@ from torch import nn
 class SubpixelVAE(AutoencoderKLWan):
     """See the module's docstring; the arguments are those of `AutoencoderKLWan`."""
 
-    @wraps(AutoencoderKLWan.__init__)
+    @wraps(AutoencoderKLWan.__init__)  # type: ignore[misc]  # `from_config` reads the arguments off it
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for module in self.decoder.modules():
