@@ -83,7 +83,7 @@ def diffusion(
     config: _Config = "starter",
     out: _Out = None,
     stage: Annotated[
-        str | None, typer.Option("--stage", metavar="pose|face|all", help="One stage alone [default: as the config needs].")
+        str | None, typer.Option("--stage", metavar="pose|face|all|small", help="One stage alone [default: as the config needs].")
     ] = None,
     videos: _Videos = None,
     init: Annotated[Path | None, typer.Option("--init", metavar="DIR", help="Weights of ours to begin with.")] = None,
