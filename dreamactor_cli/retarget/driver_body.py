@@ -12,6 +12,7 @@ from dreamactor_cli.body_space import HEAD, NUM_JOINTS, SHOULDERS, SHOWN
 from dreamactor_cli.contracts import Body, Controls, ControlStream
 from dreamactor_cli.retarget.skeleton import bone_lengths, lifted, point, px_per_metre, raw_bones
 from dreamactor_cli.retarget.smoothing import ease_from_anchor, smooth
+from dreamactor_cli.retarget.torso_seen import CORNERS, SeenTorso, correction, rested, seen_torso
 
 Array = NDArray[np.float64]
 
@@ -92,6 +93,8 @@ class DriverBody:
         """Scales of all frames, what is shown, and lengths of the bones."""
         frames, step = self._driver.num_frames, max(1, self._driver.num_frames // MEASURED)
         scales, shown, bones, scores, ears, heads, seen = [], np.zeros(NUM_JOINTS), [], [], [], [], []
+        torsos, corners = [], []
+        at = self._driver.window(self._at, self._at + 1)
         for start in range(0, frames, SCAN):
             part = self._driver.window(start, start + SCAN)
             body = part.body
@@ -105,6 +108,9 @@ class DriverBody:
             ears.append(point(flat, EARS))
             heads.append(ears[-1] if part.head is None else part.head.center.astype(np.float64))
             seen.append(np.zeros(len(flat)) if part.head is None else part.head.score.astype(np.float64))
+            corners.append(flat[:, CORNERS])
+            if part.head is not None and at.head is not None and at.body is not None:
+                torsos.append(seen_torso(part.head, at.head, at.body.joints_2d[0, CORNERS].astype(np.float64)))
         self._place_heads(np.concatenate(ears), np.concatenate(heads), np.concatenate(seen) >= SHOWN)
         score = np.concatenate(scores)
         self.seen = bool((score.max(1) >= SHOWN).any())
@@ -112,6 +118,12 @@ class DriverBody:
         self.lengths = np.maximum(bone_lengths(np.concatenate(bones), score), 1e-6)
         window = 2 * round(SCALE_SECONDS * float(self._driver.fps) / 2) + 1
         self.scales = np.maximum(smooth(np.concatenate(scales), max(window, 3)), 1e-6)
+        self._shift = np.zeros((frames, len(CORNERS), 2))
+        self._before = None if self.made_up or at.body is None else at.body.joints_2d[0].astype(np.float64)
+        if torsos and not self.made_up:
+            torso = SeenTorso(*(np.concatenate(values) for values in zip(*torsos, strict=True)))
+            self._shift, factor = correction(torso, np.concatenate(corners), self.scales, self._at, float(self._driver.fps))
+            self.scales = self.scales * factor
 
     def _place_heads(self, ears: Array, heads: Array, seen: NDArray[np.bool_]) -> None:
         """Centre of the head in every frame, (S, 2) px: where no face is seen, it keeps its place between the ears."""
@@ -126,7 +138,11 @@ class DriverBody:
         body = controls.body
         assert body is not None
         head = self._heads[low : low + controls.num_frames]
-        return {"joints_2d": body.joints_2d.astype(np.float64), "joints_3d": body.joints_3d.astype(np.float64), "head": head}
+        flat = body.joints_2d.astype(np.float64)
+        flat[:, CORNERS] += self._shift[low : low + controls.num_frames]
+        if self._before is not None:
+            flat = rested(flat, self._before)
+        return {"joints_2d": flat, "joints_3d": body.joints_3d.astype(np.float64), "head": head}
 
     def _smoothed(self, raw: dict[str, Array]) -> dict[str, Array]:
         return {name: smooth(values, self._smoothing) for name, values in raw.items()}
