@@ -266,8 +266,9 @@ def test_a_signal_keeps_what_is_done(
 
 
 def test_a_run_that_lost_its_folder_stops_and_writes_nothing_more(
-    job: Callable[..., Job], folder: Path, shared_cache: Cache
+    job: Callable[..., Job], folder: Path, shared_cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("dreamactor_cli.folder_lock.LEASE", 6.0)
     marker = folder / ".dreamactor-run.lock"
 
     class Sleeps(_Stops):
@@ -276,7 +277,7 @@ def test_a_run_that_lost_its_folder_stops_and_writes_nothing_more(
         def run(self, tasks: Sequence[Task], on_event: Any) -> Iterator[RenderResult]:
             marker.unlink()
             marker.write_text("filelock/2\npid=1\nhost=elsewhere\nmode=lease\ntoken=0\nduration=30.0\n")
-            time.sleep(25)  # its own marker is looked after every ten seconds, and on a busy machine later
+            time.sleep(10)  # its own marker is looked after every two seconds, and on a busy machine later
             yield from self._worker.run(tasks, on_event)
 
     with pytest.raises(UsageError, match="another run took over"):
