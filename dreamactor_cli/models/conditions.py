@@ -17,7 +17,7 @@ class Conditions:
     """What moves a stretch of frames.
 
     Attributes:
-        poses: (T, H, W, 3), see `draw.draw_pose`.
+        poses: (T, H, W, 6), see `draw.draw_pose`; of 3 where no face is drawn.
         face: (T, 56), see `face_values`; None where there is no face.
         speech: (T, 9), articulation; None where nobody speaks.
     """
@@ -33,7 +33,7 @@ class References:
 
     Attributes:
         images: (N, H, W, 3).
-        poses: (N, H, W, 3), drawn; None where the model did not learn to use them.
+        poses: (N, H, W, 6), drawn; None where the model did not learn to use them.
     """
 
     images: U8

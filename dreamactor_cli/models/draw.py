@@ -2,6 +2,7 @@
 
 The sphere stands where the driver's head is, has the size of the reference's, and its colour says how the head is turned: the
 direction of its surface in the space of the head, as in a normal map. So no shape of the driver's face or body shows.
+Beside that, in channels of its own, lies the face (`draw_face`), for models that learned to read it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from dreamactor_cli.body_space import ANKLES, ELBOWS, FEET, HIPS, KNEES, SHOULDERS, WRISTS
 from dreamactor_cli.contracts import F32, U8, Body, Controls, Hands
+from dreamactor_cli.models.draw_face import CHANNELS, draw_faces, outlines_of
 
 SEEN = 0.3  # score from which a joint, a hand or a head is drawn
 CROP_AREA = 1.3  # of a face's crop against the box of its landmarks
@@ -51,12 +53,12 @@ def draw_pose(controls: Controls, width: int, height: int, view: View | None = N
     """Draw what moves in every frame.
 
     Args:
-        controls: head, body and hands are drawn, as far as they are there.
+        controls: head, body, hands and face are drawn, as far as they are there.
         width, height: of the pictures, px.
         view: the part of the controls' picture to show; None is all of it.
 
     Returns:
-        (T, height, width, 3), RGB.
+        (T, height, width, 6): RGB as in the paper, and the three channels of `draw_face`.
     """
     view = view or View(0, 0, controls.width, controls.height)
     scale = np.array([width / view.width, height / view.height])
@@ -77,7 +79,7 @@ def draw_pose(controls: Controls, width: int, height: int, view: View | None = N
         if controls.hands is not None and hands is not None:
             for side in np.flatnonzero(controls.hands.score[index] >= SEEN):
                 _hand(picture, hands[index, side], max(1, thick // 2))
-    return out
+    return np.concatenate([out, _faces(controls, width, height, origin, scale)], -1)
 
 
 def face_crops(frames: U8, landmarks: F32, size: int) -> U8:
@@ -105,6 +107,12 @@ def face_crops(frames: U8, landmarks: F32, size: int) -> U8:
         method = cv2.INTER_AREA if whole > size else cv2.INTER_LINEAR
         crop[:] = cv2.resize(frame[np.ix_(rows, columns)], (size, size), interpolation=method)
     return out
+
+
+def _faces(controls: Controls, width: int, height: int, origin: np.ndarray, scale: np.ndarray) -> U8:
+    if controls.face is None:
+        return np.zeros((controls.num_frames, height, width, CHANNELS), np.uint8)
+    return draw_faces(outlines_of(controls.face, origin, scale), width, height)
 
 
 def _pixels(points: F32, origin: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+RGB = 3  # channels of a drawn skeleton with head sphere
+
 
 class CausalConv3d(nn.Conv3d):
     """A 3D convolution that sees no later frame; before the first frame stands the first frame.
@@ -66,15 +68,17 @@ class PoseEncoder(ModelMixin, ConfigMixin):
         out_channels: pose channels, the transformer's ``pose_channels``.
         channels: of the three scales, at 1/2, 1/4 and 1/8 of the pictures' size.
         num_res_blocks: residual blocks at the last scale.
+        face_drawn: whether it reads the drawn face (`draw_face`), too; in the paper there is none.
     """
 
     @register_to_config
     def __init__(
-        self, *, out_channels: int = 16, channels: Sequence[int] = (32, 64, 128), num_res_blocks: int = 2, in_channels: int = 3
-    ) -> None:
+        self, *, out_channels: int = 16, channels: Sequence[int] = (32, 64, 128), num_res_blocks: int = 2,
+        face_drawn: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         half, quarter, eighth = channels
-        self.conv_in = CausalConv3d(in_channels, half, (3, 4, 4), (1, 2))
+        self.conv_in = CausalConv3d(2 * RGB if face_drawn else RGB, half, (3, 4, 4), (1, 2))
         self.down = nn.Sequential(
             _Normed(half, CausalConv3d(half, quarter, (3, 4, 4), (2, 2))),
             _Normed(quarter, CausalConv3d(quarter, eighth, (3, 4, 4), (2, 2))),
@@ -86,7 +90,8 @@ class PoseEncoder(ModelMixin, ConfigMixin):
         """Encode.
 
         Args:
-            pictures: (B, 3, T, H, W) in -1..1, T = 4F - 3, H and W multiples of 8.
+            pictures: (B, 3 or 6, T, H, W) in -1..1, see `draw.draw_pose`, T = 4F - 3, H and W multiples of 8. A face that it
+                does not read is left out; one that is not given is black.
 
         Returns:
             (B, out_channels, F, H / 8, W / 8).
@@ -97,4 +102,8 @@ class PoseEncoder(ModelMixin, ConfigMixin):
         _, _, frames, height, width = pictures.shape
         if frames % 4 != 1 or height % 8 or width % 8:
             raise ValueError(f"pose pictures need 4F-3 frames and sides that 8 divides, not {frames}x{height}x{width}")
+        pictures = pictures[:, : self.conv_in.in_channels]
+        lacking = self.conv_in.in_channels - pictures.shape[1]
+        if lacking:
+            pictures = F.pad(pictures, (0, 0, 0, 0, 0, 0, 0, lacking), value=-1.0)
         return cast(Tensor, self.conv_out(self.blocks(self.down(self.conv_in(pictures)))))

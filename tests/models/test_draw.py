@@ -41,7 +41,7 @@ def controls(**signals: object) -> Controls:
 
 
 def drawn(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    return picture.any(-1)
+    return picture[..., :3].any(-1)
 
 
 @pytest.mark.parametrize(("width", "height"), [(256, 256), (128, 128), (512, 512), (256, 128)])
@@ -55,7 +55,7 @@ def test_the_sphere_stands_where_the_head_is(width: int, height: int) -> None:
 
 def test_its_colour_is_how_the_head_is_turned() -> None:
     ahead, left, right = draw_pose(controls(head=head([0, 40, -40])), 256, 256)
-    middle = ahead[80, 128].astype(int)
+    middle = ahead[80, 128, :3].astype(int)
     assert middle == pytest.approx([128, 128, 255], abs=2)
     assert left[80, 128, 0] != right[80, 128, 0]
     assert int(left[80, 128, 0]) + int(right[80, 128, 0]) == pytest.approx(255, abs=4)
@@ -69,13 +69,13 @@ def test_a_head_that_was_not_seen_is_not_drawn() -> None:
 @pytest.mark.parametrize("center", [(-100.0, 80.0), (300.0, 300.0), (1e9, 0.0), (np.nan, 80.0)])
 def test_what_is_far_outside_is_nothing(center: tuple[float, float]) -> None:
     seen = controls(head=head([0], center=center), body=body(SHOULDERS))
-    assert draw_pose(seen, 64, 64).shape == (1, 64, 64, 3)
+    assert draw_pose(seen, 64, 64).shape == (1, 64, 64, 6)
 
 
 def test_bones_join_joints_that_are_seen() -> None:
     [picture] = draw_pose(controls(body=body({**SHOULDERS, 13: (180, 190)})), 256, 256)
-    assert tuple(picture[140, 128]) == LIMB_COLOURS[LIMBS.index((11, 12))]
-    assert tuple(picture[165, 170]) == LIMB_COLOURS[LIMBS.index((11, 13))]
+    assert tuple(picture[140, 128, :3]) == LIMB_COLOURS[LIMBS.index((11, 12))]
+    assert tuple(picture[165, 170, :3]) == LIMB_COLOURS[LIMBS.index((11, 13))]
     assert not picture[192:].any() or picture[200:].sum() == 0
 
 
@@ -91,7 +91,7 @@ def test_hands_are_drawn_finger_by_finger() -> None:
     hands = Hands(joints_2d=joints, joints_3d=np.zeros((1, 2, 21, 3), np.float32), score=np.float32([[1, 0]]))
     [picture] = draw_pose(controls(hands=hands), 256, 256)
     for finger, colour in enumerate(FINGER_COLOURS):
-        assert tuple(picture[160, 60 + 20 * finger]) == pytest.approx(colour, abs=60)
+        assert tuple(picture[160, 60 + 20 * finger, :3]) == pytest.approx(colour, abs=60)
 
 
 def test_a_view_is_a_part_of_the_picture() -> None:

@@ -35,3 +35,15 @@ def test_a_latent_sees_its_own_frames_and_earlier_ones(encoder: PoseEncoder, cha
 def test_what_would_be_dropped_is_refused(encoder: PoseEncoder, shape: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="4F-3"):
         encoder(torch.zeros(1, 3, *shape))
+
+
+def test_only_who_reads_the_drawn_face_sees_it(encoder: PoseEncoder) -> None:
+    """A face that is not given is black: so does a stage without a face leave it out."""
+    pictures = torch.rand(1, 6, 5, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    black = pictures.clone()
+    black[:, 3:] = -1
+    torch.manual_seed(0)
+    reader = PoseEncoder(out_channels=6, channels=(8, 8, 16), num_res_blocks=1, face_drawn=True).requires_grad_(False)
+    assert torch.equal(encoder(pictures), encoder(black))
+    assert not torch.equal(reader(pictures), reader(black))
+    assert torch.equal(reader(pictures[:, :3]), reader(black))

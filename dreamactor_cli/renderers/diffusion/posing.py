@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from dreamactor_cli import head_space
-from dreamactor_cli.contracts import Controls, Reference, Signal
+from dreamactor_cli.contracts import Controls, Face, Head, Reference, Signal
 
 TURN_FRAMES = 25
 TURN_YAW = 45.0  # degrees to either side
@@ -45,7 +45,16 @@ def turn(reference: Reference) -> Controls:
     turned = head_space.rotation_from_euler(angles) @ head.rotation.astype(np.float64)
     still = np.broadcast_to(np.eye(2, 3, dtype=np.float32), (TURN_FRAMES, 2, 3)).copy()
     head = replace(head, rotation=turned.astype(np.float32), head_2d=still, torso_2d=still, field=np.zeros_like(head.field))
-    return with_body(replace(controls, head=head), reference)
+    return with_body(replace(controls, head=head, face=_turned(controls.face, head)), reference)
+
+
+def _turned(face: Face | None, head: Head) -> Face | None:
+    """A held face on a head that turns."""
+    if face is None:
+        return None
+    pose = head_space.pose_of_sphere(head.center, head.radius, head.rotation)
+    landmarks = head_space.to_image(face.identity + face.expression.astype(np.float64), pose)
+    return replace(face, landmarks=landmarks.astype(np.float32))
 
 
 def pick_views(turned: Controls, reference: Reference) -> list[int]:

@@ -29,6 +29,8 @@ class Recipe:
         shift: bends noise levels towards noise, see `models.sampling.flow_sigmas`.
         references: chances of one, two, three ... references.
         opening_noise: most that a given first latent is noised with.
+        opening_drift: spread by which all cells of such a latent are off alike, in spreads of a channel: what a model draws
+            grows lighter or darker from segment to segment unless it learns to set that right by the reference.
         drop_reference, drop_motion: chances of leaving them out, for guidance.
         seed: of everything.
     """
@@ -40,6 +42,7 @@ class Recipe:
     drop_reference: float = 0.1
     drop_motion: float = 0.1
     opening_noise: float = 0.3
+    opening_drift: float = 0.1
     seed: int = 0
 
 
@@ -90,6 +93,7 @@ class Batches:
             "noise": torch.from_numpy(rng.standard_normal(tuple(shape), np.float32)),
             "sigma": torch.from_numpy(sigma.astype(np.float32)),
             "opening": torch.from_numpy((rng.random(count) * recipe.opening_noise).astype(np.float32)),
+            "drift": torch.from_numpy(recipe.opening_drift * rng.standard_normal(tuple(shape[:2]), np.float32)),
             "no_reference": torch.from_numpy(rng.random(count) < recipe.drop_reference),
             "no_motion": torch.from_numpy(rng.random(count) < recipe.drop_motion),
         }

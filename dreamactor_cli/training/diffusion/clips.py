@@ -13,9 +13,10 @@ from dreamactor_cli import head_space
 from dreamactor_cli.contracts import F32, U8, Controls, Face, Head
 from dreamactor_cli.models.conditions import FACE_CHANNELS, face_values
 from dreamactor_cli.models.draw import View, draw_pose
+from dreamactor_cli.models.draw_face import CHANNELS, DRAWN, draw_faces, outlines_of
 
 REGION = 255  # of `weights`: what a face says with
-FACE = 60  # of `weights`: the rest of the face
+FACE = 30  # of `weights`: the rest of the face
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +25,13 @@ class TrainingClip:
 
     Attributes:
         frames: (T, H, W, 3), RGB, T = 4F - 3.
-        poses: (T, H, W, 3), of `models.draw.draw_pose`.
+        poses: (T, H, W, 6), of `models.draw.draw_pose`.
         face: (T, 56), of `models.conditions.face_values`; zeros without a face.
         weights: (T, H, W), 0..255, how much a pixel matters beyond the others: mouth, eyes and brows most.
         yaw: (T,), rad, of the head; 0 where none was seen.
+        outlines: (T, 102, 2), px, of `models.draw_face.outlines_of`; NaN where no face was seen.
+        expression: (T, 102, 3), of the same landmarks, canonical head space.
+        axes: (T, 2, 3), px: how a step in canonical head space shows in the picture.
         references: (N, H, W, 3), RGB, other pictures of the same person.
         reference_poses: (N, H, W, 3), as ``poses``.
         reference_yaw: (N,), rad.
@@ -38,6 +42,9 @@ class TrainingClip:
     face: F32
     weights: U8
     yaw: F32
+    outlines: F32
+    expression: F32
+    axes: F32
     references: U8
     reference_poses: U8
     reference_yaw: F32
@@ -68,10 +75,33 @@ def make_clip(frames: U8, controls: Controls, references: U8, reference_controls
     return TrainingClip(
         frames=show(frames, size, view), poses=drawn(controls),
         face=np.zeros((len(frames), FACE_CHANNELS), np.float32) if face is None else face,
-        weights=draw_weights(controls, size, view), yaw=yaw_of(controls.head, len(frames)),
+        weights=draw_weights(controls, size, view), yaw=yaw_of(controls.head, len(frames)), **_geometry(controls, size, view),
         references=show(references, size, view), reference_poses=drawn(reference_controls),
         reference_yaw=yaw_of(reference_controls.head, len(references)),
     )  # fmt: skip
+
+
+def with_expression(clip: TrainingClip, other: TrainingClip) -> U8:
+    """Poses of a clip whose face does what another's does, (T, H, W, 6): same head, same pose, another expression."""
+    change = (other.expression - clip.expression) @ clip.axes.transpose(0, 2, 1)
+    faces = draw_faces(clip.outlines + change, *clip.poses.shape[2:0:-1])
+    return np.concatenate([clip.poses[..., :-CHANNELS], faces], -1)
+
+
+def _geometry(controls: Controls, size: tuple[int, int], view: View) -> dict[str, F32]:
+    """The last of `TrainingClip` by name, from which faces can be drawn with other expressions."""
+    frames, face, head = controls.num_frames, controls.face, controls.head
+    origin, scale = np.array([view.left, view.top]), np.array([size[1] / view.width, size[0] / view.height])
+    nothing = np.full((frames, len(DRAWN), 2), np.nan, np.float32)
+    axes = np.zeros((frames, 2, 3), np.float32)
+    if head is not None:
+        unit = (head.radius / head_space.SPHERE_RADIUS)[:, None, None]
+        axes = (unit * scale[:, None] * head.rotation[:, :2]).astype(np.float32)
+    return {
+        "outlines": nothing if face is None else outlines_of(face, origin, scale),
+        "expression": np.zeros((frames, len(DRAWN), 3), np.float32) if face is None else face.expression[:, list(DRAWN)],
+        "axes": axes,
+    }
 
 
 def show(pictures: U8, size: tuple[int, int], view: View) -> U8:

@@ -23,7 +23,7 @@ from dreamactor_cli.media import VideoWriter
 from dreamactor_cli.models.pipeline import DreamActorPipeline
 from dreamactor_cli.models.sampling import Sampling
 from dreamactor_cli.models.timeline import TEMPORAL
-from dreamactor_cli.training.diffusion.clips import TrainingClip, yaw_of
+from dreamactor_cli.training.diffusion.clips import TrainingClip, with_expression, yaw_of
 from dreamactor_cli.training.diffusion.samples import Ask, draw
 
 _LOOK = 256  # px a side that outputs are enlarged to before extractors look at them
@@ -89,6 +89,8 @@ def evaluate(
 def compare(pipeline: DreamActorPipeline, clips: Sequence[TrainingClip], sampling: Sampling) -> tuple[dict[str, float], list[U8]]:
     """Draw clips as they are and with another clip's expression and pose.
 
+    What is drawn of the face is the clip's own head in its own pose with the other expression, or the other's head with this one.
+
     Returns:
         The first six of `Figures` by name, and the frames with the right controls.
     """
@@ -97,8 +99,11 @@ def compare(pipeline: DreamActorPipeline, clips: Sequence[TrainingClip], samplin
         [draw(pipeline, ask, sampling) for ask in asks]
         for asks in (
             [Ask.of(clip) for clip in clips],
-            [replace(Ask.of(clip), face=other.face) for clip, other in zip(clips, others, strict=True)],
-            [replace(Ask.of(clip), poses=other.poses) for clip, other in zip(clips, others, strict=True)],
+            [
+                replace(Ask.of(clip), face=other.face, poses=with_expression(clip, other))
+                for clip, other in zip(clips, others, strict=True)
+            ],
+            [replace(Ask.of(clip), poses=with_expression(other, clip)) for clip, other in zip(clips, others, strict=True)],
         )
     )
     copies = [np.broadcast_to(clip.references[0], clip.frames.shape) for clip in clips]

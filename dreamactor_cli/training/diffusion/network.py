@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dreamactor_cli.models.face_motion import FaceMotionEncoder, token_frames
 from dreamactor_cli.models.guidance import drop_motion, drop_reference
-from dreamactor_cli.models.pose_encoder import PoseEncoder
+from dreamactor_cli.models.pose_encoder import RGB, PoseEncoder
 from dreamactor_cli.models.sampling import TIME
 from dreamactor_cli.models.transformer import DreamActorTransformer3DModel
 
@@ -30,7 +30,7 @@ class Noised(NamedTuple):
     counted: Tensor
 
 
-def add_noise(latents: Tensor, noise: Tensor, sigma: Tensor, opened: Tensor, opening: Tensor) -> Noised:
+def add_noise(latents: Tensor, noise: Tensor, sigma: Tensor, opened: Tensor, opening: Tensor, drift: Tensor) -> Noised:
     """Flow matching (Lipman et al. 2023): a straight line between clip and noise.
 
     Args:
@@ -39,6 +39,7 @@ def add_noise(latents: Tensor, noise: Tensor, sigma: Tensor, opened: Tensor, ope
         opened: (B,) bool, whether the first latent is given.
         opening: (B,), noise that such a latent is given with nevertheless: what a model drew itself is never quite clean, and
             its faults would grow from segment to segment.
+        drift: (B, C), by which all cells of such a latent are off alike.
     """
     times = sigma[:, None].repeat(1, latents.shape[2])
     times[:, 0] = times[:, 0].masked_fill(opened, 0)
@@ -46,7 +47,9 @@ def add_noise(latents: Tensor, noise: Tensor, sigma: Tensor, opened: Tensor, ope
     at[:, :, 0] = torch.where(opened, opening, sigma)[:, None, None, None]
     counted = torch.ones_like(at)
     counted[:, :, 0] = (~opened).to(at)[:, None, None, None]
-    return Noised((1 - at) * latents + at * noise, times, noise - latents, counted)
+    off = torch.where(opened[:, None], drift, 0)[:, :, None, None, None]
+    begun = torch.cat([latents[:, :, :1] + off, latents[:, :, 1:]], 2)
+    return Noised((1 - at) * begun + at * noise, times, noise - latents, counted)
 
 
 class DiffusionNetwork(nn.Module):
@@ -70,13 +73,14 @@ class DiffusionNetwork(nn.Module):
 
         Args:
             batch: of `batches.Batches`: ``latents`` and ``noise`` (B, C, F, H, W), ``weights`` (B, F, H, W), ``sigma`` and
-                ``opening`` (B,), ``opened``, ``no_reference``, ``no_motion`` (B,) bool, ``poses`` (B, 4F-3, h, w, 3) uint8,
-                ``face`` (B, 4F-3, 56), ``references`` (B, N, C, H, W), ``reference_poses`` (B, N, h, w, 3) uint8.
+                ``opening`` (B,), ``drift`` (B, C), ``opened``, ``no_reference``, ``no_motion`` (B,) bool, ``poses``
+                (B, 4F-3, h, w, 6) uint8, ``face`` (B, 4F-3, 56), ``references`` (B, N, C, H, W), ``reference_poses``
+                (B, N, h, w, 6) uint8.
 
         Returns:
             ``loss``, the squared error of the velocity weighted by ``weights``, and ``plain``, the same unweighted; (B,).
         """
-        noised = add_noise(batch["latents"], batch["noise"], batch["sigma"], batch["opened"], batch["opening"])
+        noised = add_noise(batch["latents"], batch["noise"], batch["sigma"], batch["opened"], batch["opening"], batch["drift"])
         error = (self.velocity(batch, noised).float() - noised.target).square()
         each = (1, 2, 3, 4)
         weights = batch["weights"][:, None] * noised.counted
@@ -103,5 +107,7 @@ class DiffusionNetwork(nn.Module):
         return cast(Tensor, sample)
 
     def _poses(self, pictures: Tensor) -> Tensor:
-        """Drawn poses (B, T, h, w, 3) uint8 as pose latents (B, Cp, F, H, W)."""
+        """Drawn poses (B, T, h, w, 6) uint8 as pose latents (B, Cp, F, H, W)."""
+        if not self.with_face:
+            pictures = pictures[..., :RGB]
         return cast(Tensor, self.pose_encoder(pictures.permute(0, 4, 1, 2, 3).float() / 127.5 - 1))

@@ -53,8 +53,8 @@ DEFAULTS = {
         shift=8.0, vae_steps=40, vae_batch=4, vae_rate=1e-4, vae_frames=5, keep_every=100, sample_every=200,
     ),
     "starter": Defaults(
-        size=64, clips=1536, frames=9, latents=2, framings="face", zoom=(1.1, 1.4), steps=4000, batch=8,
-        rate=1.2e-3, shift=8.0, staged=False, vae_steps=150, vae_batch=4, vae_rate=1e-4, vae_frames=5, keep_every=100,
+        size=64, clips=1152, frames=9, latents=2, framings="face", zoom=(1.25, 1.5), steps=2200, batch=8,
+        rate=1.2e-3, shift=8.0, staged=False, vae_steps=60, vae_batch=4, vae_rate=1e-4, vae_frames=5, keep_every=100,
         sample_every=500,
     ),
     "starter-gpu": Defaults(

@@ -21,8 +21,9 @@ class Ask:
     """What to draw: whose pictures, moved by what.
 
     Attributes:
-        references, reference_poses: (N, H, W, 3).
-        poses: (T, H, W, 3).
+        references: (N, H, W, 3).
+        reference_poses: (N, H, W, 6).
+        poses: (T, H, W, 6).
         face: (T, 56).
     """
 

@@ -16,6 +16,7 @@ from dreamactor_cli.training.synthetic import FRAMINGS, SyntheticClip, generate_
 
 CLIPS_A_PERSON = 3
 _HEAD_RADII = {"face": 3.5, "bust": 6.2, "half": 10.4, "full": 20.0}  # side of a picture of a framing, as it is on average
+_MADE = 2  # how people move and what is kept of them
 _HELD_OUT = 1 << 40  # identities from here on are never learned from
 
 
@@ -64,7 +65,8 @@ class SyntheticPeople:
         """What the clips depend on."""
         people = "code" if self.assets is None else self.assets.name
         shares = ",".join(f"{share:g}" for share in self.framings)
-        return f"synthetic/{people}/{self.size}/{self.frames}/{self.references}/{shares}/{self.zoom}/{self.seed}/{self.held_out}"
+        shape = f"{self.size}/{self.frames}/{self.references}"
+        return f"synthetic/{_MADE}/{people}/{shape}/{shares}/{self.zoom}/{self.seed}/{self.held_out}"
 
     def shards(self, clips_a_shard: int) -> list[range]:
         """Numbers of clips that go into one file each."""

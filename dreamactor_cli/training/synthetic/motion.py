@@ -72,15 +72,15 @@ def track(rng: Rng, times: Array, gaps: tuple[float, float], draw: Callable[[], 
 
 def _moods(rng: Rng, times: Array, weights: Array) -> None:
     names = list(_MOODS)
-    for _ in range(rng.integers(1, 4)):
+    for _ in range(rng.integers(2, 5)):
         mood = _MOODS[names[rng.integers(len(names))]]
-        amount = np.clip(track(rng, times, (0.35, 1.1), lambda: rng.normal(0.4, 0.5)), 0, 1.1)
+        amount = np.clip(track(rng, times, (0.35, 1.1), lambda: rng.normal(0.5, 0.6)), 0, 1.1)
         for stem, weight in mood.items():
             for column in columns(stem):
                 weights[:, column] += amount * weight
     for _ in range(rng.integers(0, 4)):
         column = _COLUMN[_SINGLE[rng.integers(len(_SINGLE))]]
-        weights[:, column] += np.clip(track(rng, times, (0.3, 0.9), lambda: rng.normal(0.2, 0.5)), 0, 1)
+        weights[:, column] += np.clip(track(rng, times, (0.3, 0.9), lambda: rng.normal(0.3, 0.6)), 0, 1)
 
 
 def _speech(rng: Rng, times: Array, weights: Array) -> None:
@@ -92,7 +92,7 @@ def _speech(rng: Rng, times: Array, weights: Array) -> None:
         for column in columns(stem):
             weights[:, column] += curve
 
-    add("jawOpen", (0.07, 0.18), 0.28 * loud, 0.3 * loud, 0.9)
+    add("jawOpen", (0.08, 0.25), 0.34 * loud, 0.38 * loud, 1.0)
     add("mouthPucker", (0.12, 0.35), -0.1, 0.4, 0.8)
     add("mouthFunnel", (0.12, 0.35), -0.15, 0.35, 0.7)
     add("mouthStretch", (0.12, 0.35), -0.1, 0.35, 0.7)
@@ -106,7 +106,7 @@ def _blinks(rng: Rng, times: Array, weights: Array) -> None:
     at = times[0] + rng.uniform(0, 1.5)
     while at < times[-1]:
         closed = np.maximum(closed, np.clip(1.3 - np.abs(times - at) / rng.uniform(0.09, 0.16), 0, 1))
-        at += rng.uniform(0.7, 3)
+        at += rng.uniform(0.5, 2.2)
     both = columns("eyeBlink")
     weights[:, both] += closed[:, None]
     if rng.random() < 0.15:  # a wink, or drowsy eyes
@@ -117,7 +117,7 @@ def _blinks(rng: Rng, times: Array, weights: Array) -> None:
 def _face(rng: Rng, times: Array, gaze: Array) -> Array:
     weights = np.zeros((len(times), len(BLENDSHAPES)))
     _moods(rng, times, weights)
-    if rng.random() < 0.6:
+    if rng.random() < 0.7:
         _speech(rng, times, weights)
     _blinks(rng, times, weights)
     for name in ("jawOpen", "mouthPucker", "mouthFunnel"):  # a mouth that is round is not wide open too

@@ -77,3 +77,14 @@ def test_without_a_head_nothing_turns(reference: Reference) -> None:
     headless = replace(reference, controls=replace(reference.controls, head=None))
     assert turn(headless).num_frames == TURN_FRAMES
     assert pick_views(turn(headless), headless) == []
+
+
+def test_the_face_turns_with_the_head(reference: Reference) -> None:
+    """Its landmarks are those of the picture at the start, and then where the head has turned them."""
+    face, own = turn(reference).face, reference.controls.face
+    assert face is not None
+    assert own is not None
+    size = np.ptp(own.landmarks[0, :468, 0])
+    assert np.abs(face.landmarks[0, :, :2] - own.landmarks[0, :, :2]).mean() < 0.03 * size
+    yaw = head_space.euler_degrees(head_space.head_pose(face.landmarks.astype(np.float64)).rotation)[:, 0]
+    assert yaw.max() - yaw.min() == pytest.approx(2 * TURN_YAW, abs=3)

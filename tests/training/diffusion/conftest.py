@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dreamactor_cli.arkit import BLENDSHAPES
+from dreamactor_cli.models.draw_face import DRAWN, draw_faces
 from dreamactor_cli.training.diffusion.clips import TrainingClip
 
 SIZE, FRAMES, REFERENCES = 32, 9, 2
@@ -23,9 +24,19 @@ def picture(colour: np.ndarray, x: float, jaw: float) -> np.ndarray:
 
 
 def pose(x: float) -> np.ndarray:
-    """What is drawn of the pose, (32, 32, 3)."""
+    """What is drawn of the pose, (32, 32, 6), with no face."""
     out = np.zeros((SIZE, SIZE, 3), np.uint8)
     cv2.circle(out, (round(x), 14), 9, (255, 128, 0), -1)
+    return np.concatenate([out, np.zeros_like(out)], -1)
+
+
+def lips(x: float, jaw: float) -> np.ndarray:
+    """Landmarks that are drawn, px, (102, 2): a mouth that opens downwards, and nothing else."""
+    out = np.full((len(DRAWN), 2), -9, np.float32)
+    around = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+    for first, size in ((0, 1.5), (20, 1.0)):  # outer lips, inner lips
+        out[first : first + 20, 0] = x + size * 4 * np.cos(around)
+        out[first : first + 20, 1] = 18 + size * (1 + 5 * jaw) * np.sin(around)
     return out
 
 
@@ -54,11 +65,18 @@ class Toys:
         weights = np.zeros((self.frames, SIZE, SIZE), np.uint8)
         weights[:, 12:26, 8:24] = 255
         shown = [picture(colour, x, jaw) for x, jaw in zip(xs, jaws, strict=True)]
-        poses = [pose(x) for x in xs]
+        outlines = np.stack([lips(x, jaw) for x, jaw in zip(xs, jaws, strict=True)])
+        closed = np.stack([lips(x, 0.0) for x in xs])
+        expression = np.concatenate([outlines - closed, np.zeros((len(xs), len(DRAWN), 1), np.float32)], -1)
+        drawn = [
+            np.concatenate([pose(x)[..., :3], face], -1) for x, face in zip(xs, draw_faces(outlines, SIZE, SIZE), strict=True)
+        ]
         return TrainingClip(
-            frames=np.stack(shown[: self.frames]), poses=np.stack(poses[: self.frames]), face=face, weights=weights,
+            frames=np.stack(shown[: self.frames]), poses=np.stack(drawn[: self.frames]), face=face, weights=weights,
+            outlines=outlines[: self.frames], expression=expression[: self.frames],
+            axes=np.repeat(np.eye(2, 3, dtype=np.float32)[None], self.frames, 0),
             yaw=np.linspace(-1, 1, self.frames).astype(np.float32), references=np.stack(shown[self.frames :]),
-            reference_poses=np.stack(poses[self.frames :]), reference_yaw=np.zeros(REFERENCES, np.float32),
+            reference_poses=np.stack(drawn[self.frames :]), reference_yaw=np.zeros(REFERENCES, np.float32),
         )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Clips, batches, stages and noise: small things that a training stands on."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from dreamactor_cli import head_space
 from dreamactor_cli.contracts import Controls, Face
 from dreamactor_cli.errors import UnreadableInput, UsageError
 from dreamactor_cli.models.configs import load_config
 from dreamactor_cli.models.draw import View
+from dreamactor_cli.models.draw_face import DRAWN
 from dreamactor_cli.models.video_vae import make_vae
 from dreamactor_cli.training.diffusion.batches import Batches, Recipe, cell_weights
 from dreamactor_cli.training.diffusion.begin import from_nothing, load_vae
-from dreamactor_cli.training.diffusion.clips import FACE, REGION, draw_weights, show
+from dreamactor_cli.training.diffusion.clips import FACE, REGION, draw_weights, make_clip, show, with_expression
 from dreamactor_cli.training.diffusion.evaluate import _seam
 from dreamactor_cli.training.diffusion.latents import LatentStore
 from dreamactor_cli.training.diffusion.network import DiffusionNetwork, add_noise
@@ -24,6 +26,7 @@ from dreamactor_cli.training.diffusion.recipes import check_frames
 from dreamactor_cli.training.diffusion.sources import SyntheticPeople, parse_framings
 from dreamactor_cli.training.diffusion.stages import STAGES, enter, stage_of
 from dreamactor_cli.training.diffusion.videos import bucket, by_yaw
+from dreamactor_cli.training.synthetic import generate_clip
 
 from .conftest import Toys
 
@@ -66,7 +69,7 @@ def test_a_batch_follows_from_its_step(tmp_path: Path) -> None:
         assert torch.equal(values, again[name])
     assert not torch.equal(once["noise"], other["noise"])
     assert once["latents"].shape == (6, 12, 2, 4, 4)
-    assert once["poses"].shape == (6, 5, 32, 32, 3)
+    assert once["poses"].shape == (6, 5, 32, 32, 6)
     assert (once["weights"] >= 1).all()
 
 
@@ -86,11 +89,21 @@ def test_stretches_lie_where_the_renderer_has_its_segments(tmp_path: Path, toys:
 
 def test_a_clean_latent_is_given_and_not_learned() -> None:
     latents, noise = torch.randn(2, 4, 3, 2, 2), torch.randn(2, 4, 3, 2, 2)
-    noised = add_noise(latents, noise, torch.tensor([0.7, 0.2]), torch.tensor([True, False]), torch.zeros(2))
+    noised = add_noise(latents, noise, torch.tensor([0.7, 0.2]), torch.tensor([True, False]), torch.zeros(2), torch.zeros(2, 4))
     assert noised.times.tolist() == [pytest.approx([0, 0.7, 0.7]), pytest.approx([0.2, 0.2, 0.2])]
     assert torch.equal(noised.latents[0, :, 0], latents[0, :, 0])
     torch.testing.assert_close(noised.latents[0, :, 1], 0.3 * latents[0, :, 1] + 0.7 * noise[0, :, 1])
     assert noised.counted[:, 0, :, 0, 0].tolist() == [[0, 1, 1], [1, 1, 1]]
+
+
+def test_a_given_latent_may_be_off() -> None:
+    """All its cells alike, and the answer is still held to the truth; a stretch that begins a clip has none."""
+    latents, noise = torch.randn(2, 4, 3, 2, 2), torch.randn(2, 4, 3, 2, 2)
+    off = torch.randn(2, 4)
+    noised = add_noise(latents, noise, torch.tensor([0.7, 0.2]), torch.tensor([True, False]), torch.zeros(2), off)
+    torch.testing.assert_close(noised.latents[0, :, 0], latents[0, :, 0] + off[0, :, None, None])
+    torch.testing.assert_close(noised.latents[1], 0.8 * latents[1] + 0.2 * noise[1])
+    assert torch.equal(noised.target, noise - latents)
 
 
 def test_what_is_left_out_changes_nothing(tmp_path: Path, network: DiffusionNetwork) -> None:
@@ -139,6 +152,55 @@ def test_weights_are_largest_where_a_face_speaks() -> None:
     assert cells.shape == (2, 8, 8)
     assert cells.min() == 1
     assert 10 < cells.max() <= 21
+
+
+def test_another_expression_is_drawn_on_the_same_head() -> None:
+    """Where each clip's mouth stands stays; how far it opens is the other's: the skeleton and the sphere do not change."""
+    one, other = Toys(8, seed=1).clip(0), Toys(8, seed=1).clip(1)
+    swapped = with_expression(one, other)
+    np.testing.assert_array_equal(with_expression(one, one), one.poses)
+    np.testing.assert_array_equal(swapped[..., :3], one.poses[..., :3])
+
+    def mouth(poses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        level = (poses[..., 3].astype(float) - 96).clip(0)
+        return level.sum((1, 2)), (level.sum(1) * np.arange(32)).sum(1) / level.sum((1, 2))
+
+    (open_one, x_one), (open_other, x_other), (opened, x) = (mouth(poses) for poses in (one.poses, other.poses, swapped))
+    assert np.abs(open_one - open_other).max() > 0.2 * open_other.max()
+    np.testing.assert_allclose(opened, open_other, rtol=0.1)
+    np.testing.assert_allclose(x, x_one, atol=0.3)
+    assert np.abs(x_one - x_other).max() > 1
+
+
+def test_an_expression_is_put_where_the_truth_has_it() -> None:
+    """Of one person in one pose at two moments: what is drawn from the other's numbers is what is drawn of the other."""
+    people = SyntheticPeople(count=2, size=64, frames=5, framings=parse_framings("face"))
+    clip = people.clip(0)
+    assert np.isfinite(clip.outlines).all()
+    made = generate_clip(0, size=64, frames=5, framing="face", identity_seed=0, motion_seed=0)
+    face, head = made.controls.face, made.controls.head
+    assert face is not None
+    assert head is not None
+    whole = make_clip(made.frames, made.controls, made.references, made.reference_controls, (64, 64))
+    still = replace(whole, expression=np.zeros_like(whole.expression))
+    neutral = whole.outlines + np.einsum("tij,tnj->tni", whole.axes, still.expression - whole.expression)
+    pose = head_space.pose_of_sphere(head.center, head.radius, head.rotation)
+    wanted = head_space.to_image(face.identity.astype(np.float64), pose)[:, list(DRAWN), :2]
+    assert np.abs(neutral - wanted).mean() < 0.06 * float(head.radius.mean())
+
+
+def test_a_stage_without_faces_does_not_see_them_drawn(network: DiffusionNetwork, tmp_path: Path) -> None:
+    for parameter in network.parameters():
+        parameter.data += 0.02 * torch.randn_like(parameter)
+    batch = batches(tmp_path, drop_motion=0.0)(0, 0)
+    faceless = {name: batch[name].clone() for name in ("poses", "reference_poses")}
+    for pictures in faceless.values():
+        pictures[..., 3:] = 0
+    with torch.inference_mode():
+        enter(stage_of("all"), network)
+        assert not torch.equal(network(batch)["loss"], network({**batch, **faceless})["loss"])
+        enter(stage_of("pose"), network)
+        assert torch.equal(network(batch)["loss"], network({**batch, **faceless})["loss"])
 
 
 def test_a_view_is_brought_to_size() -> None:
