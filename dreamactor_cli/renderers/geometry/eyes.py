@@ -26,8 +26,8 @@ from dreamactor_cli.renderers.geometry.lid_setup import BANDS, COLUMNS, LOWER_BA
 from dreamactor_cli.renderers.geometry.palette import measure_palette
 
 _GLINT_TRAVEL = 0.5  # a highlight mirrors a lamp: it moves by a part of what the iris moves
-# FaceMesh sees about three quarters of an iris' true travel (measured on irises moved by known amounts), in the driver too.
-_GAZE_GAIN = 1.3
+# FaceMesh sees about seven tenths of an iris' true travel, in the driver too: with this the travel seen in a render is the driver's.
+_GAZE_GAIN = 1.4
 _OPEN, _SHUT = 0.15, 0.06  # mean opening over width between which the lids close over the eye
 
 
@@ -167,7 +167,7 @@ def _paint_glint(
 @kernel
 def _paint_shut(pixels: NDArray[np.float32], colors: NDArray[np.float32], model: EyeModel, width: float, shut: float) -> None:
     """A slit that is left of a closed eye: the line of lashes above, the skin of the lower lid below."""
-    edge = 0.5 + 0.025 * width
+    edge = 0.5 + 0.05 * width
     for i in range(len(pixels)):
         x = min(max(pixels[i, 2] / width * (COLUMNS - 1), 0.0), COLUMNS - 1.001)
         c = int(x)
@@ -200,8 +200,8 @@ def _draw_lid(frame: U8, lid: Aperture, model: EyeModel, across: float) -> None:
         pixels[i, 6] *= smoothstep(1.0, 0.85, height / now) * smoothstep(1.05, 1.35, now / was)
         if pixels[i, 6] <= 0.0:
             continue
-        hidden = smoothstep(1.15, 1.7, now / was) * smoothstep(0.4, 1.5, height / kept) * smoothstep(1.0, 0.5, height / now)
-        hidden *= smoothstep(0.0, 0.25, s) * smoothstep(1.0, 0.75, s)
+        hidden = smoothstep(1.1, 1.4, now / was) * smoothstep(0.4, 1.5, height / kept) * smoothstep(1.0, 0.8, height / now)
+        hidden *= smoothstep(0.0, 0.08, s) * smoothstep(1.0, 0.92, s)
         if height > kept:
             height = kept + (height - kept) * (was - kept) / max(now - kept, 1e-3)
         x = min(max((s + SIDE) * model.width * model.texels, 0.0), columns)
@@ -254,7 +254,7 @@ def _draw_eye(
         _draw_lid(frame, lid, model, across)
     open_now = gap / opening.width
     shut = smoothstep(_OPEN, _SHUT, open_now) * smoothstep(0.02, 0.08, model.gap / model.width - open_now)
-    outside = 0.7 + (0.3 + 0.02 * opening.width) * shut
+    outside = 0.7 + (0.3 + 0.06 * opening.width) * shut
     pixels = fragments(opening, frame.shape[0], frame.shape[1], outside, 1.0 - 0.9 * shut)
     colors = np.empty((len(pixels), 3), np.float32)
     scale = (along, across)
