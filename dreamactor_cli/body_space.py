@@ -40,6 +40,8 @@ PARENTS: dict[int, tuple[int, ...]] = {
 }  # fmt: skip
 
 SHOWN = 0.5  # visibility from which a joint counts as seen
+GUESSED = 0.25  # visibility from which the end of a limb is trusted to be about where it is said to be
+BEYOND = 0.15  # of the picture's longer side: how far outside a joint may lie and still move what is seen of its limb
 
 
 def shown_joints(body: Body, width: int, height: int, frame: int = 0) -> np.ndarray:
@@ -47,6 +49,13 @@ def shown_joints(body: Body, width: int, height: int, frame: int = 0) -> np.ndar
     joints = body.joints_2d[frame]
     inside = (joints >= 0).all(1) & (joints[:, 0] < width) & (joints[:, 1] < height)
     return np.asarray(inside & (body.score[frame] >= SHOWN))
+
+
+def guessed_joints(body: Body, width: int, height: int, frame: int = 0) -> np.ndarray:
+    """Which joints of a frame are about known: seen or guessed, in a picture of width x height px or beside it, (33,) bool."""
+    joints, margin = body.joints_2d[frame], BEYOND * max(width, height)
+    near = ((joints > -margin) & (joints < np.array([width, height]) + margin)).all(1)
+    return np.asarray(near & (body.score[frame] >= GUESSED))
 
 
 def shows_body(body: Body | None, width: int, height: int) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli import rotations
-from dreamactor_cli.body_space import ANKLES, HEAD, HIPS, NUM_JOINTS, SHOULDERS, shown_joints
+from dreamactor_cli.body_space import ANKLES, HEAD, HIPS, NUM_JOINTS, SHOULDERS, guessed_joints, shown_joints
 from dreamactor_cli.contracts import Body, Controls, ControlStream, Preset
 from dreamactor_cli.person_space import smoothstep
 from dreamactor_cli.retarget import regions
@@ -40,6 +40,8 @@ Array = NDArray[np.float64]
 
 ELASTIC = 0.08  # by which a bone's length may follow the picture where that differs from its measured length
 NECK_ELASTIC = 0.25  # likewise of the neck, which is no single bone
+SPINE_GIVES = 0.1  # of the spine: how far the shoulders go where the driver's went, beside where bones of fixed length take them
+NECK_GIVES = 0.3  # of the neck: likewise the head
 LEAN = 0.25  # of the spine: how far the shoulders of a standing reference go with those of a driver without legs
 RISE = 0.12  # of the spine: how far a body rises that the lower edge of the picture cuts
 ARRIVES = (10.0, 75.0)  # degrees that the driver's limb has moved, between which the reference's takes its pose
@@ -138,7 +140,8 @@ class BodyRetarget:
         self._nods = regions.moves_head(preset.region)
         shown = shown_joints(self._body, reference.width, reference.height)
         self.driver = DriverBody(driver, preset.smoothing, anchor)
-        self.driven = driven(shown, self.driver.shown, preset.region)
+        guessed = guessed_joints(self._body, reference.width, reference.height)
+        self.driven = driven(shown, self.driver.shown, preset.region, guessed)
         self.notices = () if self.driver.made_up else self.driven.notices
         self._rest(reference)
         at = self.driver.describe(self.driver.anchor)
@@ -180,8 +183,11 @@ class BodyRetarget:
             seen.append(np.stack([part.joints_2d[:, list(foot)].mean(1) for foot in FEET], 1))
             leg.append(part.scale * self.driver.lengths[[7, 8]].sum())
         theirs = np.concatenate(seen)
+        # Of a foot that the driver does not show, nobody knows whether it stands.
+        known = np.array([self.driver.shown[list(foot)].any() for foot in FEET])
+        stands = contacts(theirs, np.concatenate(leg), fps) & known
         # What the driver's own standing foot does, by the camera's way, the reference's may do too.
-        return standing_shift(np.concatenate(feet) - self._travel * theirs, contacts(theirs, np.concatenate(leg), fps), anchor)
+        return standing_shift(np.concatenate(feet) - self._travel * theirs, stands, anchor)
 
     def pose(self, stretch: Stretch, carried: Carried) -> Posed:
         """The reference's body as the driver's is."""
@@ -194,9 +200,16 @@ class BodyRetarget:
         else:
             bones = self._displaced(there.bones)
         pelvis, bones[:, SPINE] = self._root(stretch, carried.shift, bones[:, SPINE])
+        carry = self._carry(stretch, pelvis, bones[:, SPINE])
+        if carry is not None and self.driven.hips:
+            chest = self._joints[list(SHOULDERS), :2].mean(0) + self._moved(stretch, SHOULDERS) + carry
+            bones[:, SPINE, :2] += self._given(chest - (pelvis + bones[:, SPINE])[:, :2], SPINE_GIVES, self._bones[SPINE])
         joints = self._assembled(pelvis, bones)
         chest = joints[:, list(SHOULDERS)].mean(1)
         head, turn, size = self._headed(carried, there.neck, scale, chest, turns, zoom)
+        if carry is not None and self._nods and self.driver.sees_face:
+            travel = (stretch.head - self.driver.anchor.head) * self._travel
+            head[:, :2] += self._given(self._head[:2] + travel + carry - head[:, :2], NECK_GIVES, self._neck)
         for joint in HEAD:
             joints[:, joint] = head + _turned(turn, self._joints[joint] - self._head) * size[:, None]
         theirs = turns[:, list(FOREARMS)] if self._absolute else self._forearms(there.bones)
@@ -283,6 +296,18 @@ class BodyRetarget:
         if not self.driven.hips:
             pelvis[:, :2] += (chest - rest)[:2] - spine[:, :2]
         return pelvis, spine
+
+    def _carry(self, stretch: Stretch, pelvis: Array, spine: Array) -> Array | None:
+        """What the body moves beside the driver's travel, as to keep feet where they stand, (T, 2) px; None if it stays."""
+        if not self._moves or not self.driven.bones[SPINE] or self.driven.stands or self._absolute:
+            return None
+        which, root = (HIPS, pelvis) if self.driven.hips else (SHOULDERS, pelvis + spine)
+        return np.asarray(root[:, :2] - self._joints[list(which), :2].mean(0) - self._moved(stretch, which))
+
+    @staticmethod
+    def _given(off: Array, share: float, bone: Array) -> Array:
+        """How far a bone (3,) gives way towards where its end should be, ``off`` (T, 2) px away."""
+        return soft_limit(off, share * max(float(np.linalg.norm(bone)), 1e-6))
 
     def _shows_legs(self) -> bool:
         return bool((self._body.score[0, list(ANKLES)] >= 0.5).any()) or self.driven.whole

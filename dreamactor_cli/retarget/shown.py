@@ -33,20 +33,23 @@ class Driven:
     notices: tuple[str, ...]
 
 
-def driven(picture: Mask, driver: Mask, region: Sequence[str]) -> Driven:
+def driven(picture: Mask, driver: Mask, region: Sequence[str], guessed: Mask | None = None) -> Driven:
     """What follows the driver.
 
     Args:
         picture, driver: joints that each shows, (33,).
         region: of the preset.
+        guessed: joints of which the picture tells about where they are, (33,): a limb of which an end is shown moves.
     """
     body, hands = "all" in region or "body" in region, "all" in region or "hands" in region
     asked = np.array([hands if bone.part == "hands" else body for bone in BONES])
+    guessed = picture if guessed is None else guessed | picture
     seen = {name: np.array([shown[[*b.start, *b.stop]].all() for b in BONES]) for name, shown in (("it", picture), ("d", driver))}
     # The torso needs no hips: a portrait's shoulders turn it too.
     torso = np.array([bone.part == "torso" for bone in BONES])
     shoulders = bool(picture[list(SHOULDERS)].all() and driver[list(SHOULDERS)].all())
-    bones = asked & np.where(torso, shoulders, seen["it"] & seen["d"])
+    limb = np.array([guessed[[*b.start, *b.stop]].all() and picture[[*b.start, *b.stop]].any() for b in BONES])
+    bones = asked & np.where(torso, shoulders, limb & seen["d"])
     legs = [bool(shown[list(HIPS + KNEES)].all()) for shown in (picture, driver)]
     hips = bool(picture[list(HIPS)].all() and driver[list(HIPS)].all())
     return Driven(

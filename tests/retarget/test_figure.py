@@ -67,3 +67,14 @@ def test_what_only_one_of_them_shows_is_told() -> None:
     assert driven(every, no_legs, ("hands",)).notices == ()  # nobody asked for legs
     assert driven(every, no_legs, ("all",)).stands
     assert not driven(every, every, ("all",)).stands
+
+
+def test_a_limb_moves_whose_end_the_picture_only_tells_about() -> None:
+    every = np.ones(33, bool)
+    cut = every.copy()
+    cut[[16, 18, 20, 22]] = False
+    forearm, hand = 6, 18
+    assert not driven(cut, every, ("all",)).bones[forearm]
+    found = driven(cut, every, ("all",), every).bones
+    assert found[forearm]
+    assert not found[hand]  # neither of its ends is seen

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.renderers.geometry.body_mesh import cut_by_border
+from dreamactor_cli.renderers.geometry.body_mesh import PAD, cut_by_border
 from dreamactor_cli.renderers.geometry.body_skeleton import CORE, PARTS, Skeleton, torso_distance
 from dreamactor_cli.renderers.geometry.body_split import Split
 from dreamactor_cli.renderers.geometry.layers import Layers, blur, complete_background, dilate
@@ -73,7 +73,7 @@ def part_layers(layers: Layers, split: Split, skeleton: Skeleton, order: Sequenc
         # What lies in front hides a rim more than it covers: there its own colours have run over.
         front = dilate(above, 2 * RIM * max(height, width)) > 0
         hidden = _hidden(part, above & (layers.alpha > 200), reach, skeleton)
-        out[part] = _layer(layers, own, known, front, hidden)
+        out[part] = _layer(layers, own, known, front, hidden, PAD if part != CORE else 0.0)
     return out
 
 
@@ -117,7 +117,7 @@ def _hidden(part: int, above: Mask, reach: dict[int, F32], skeleton: Skeleton) -
     return inside
 
 
-def _layer(layers: Layers, own: Mask, known: Mask, front: Mask, hidden: Mask) -> PartLayer:
+def _layer(layers: Layers, own: Mask, known: Mask, front: Mask, hidden: Mask, beyond: float) -> PartLayer:
     """The layer of the pixels that the picture shows of a part, and of those that lie hidden.
 
     Args:
@@ -125,6 +125,7 @@ def _layer(layers: Layers, own: Mask, known: Mask, front: Mask, hidden: Mask) ->
         known: these, and those of its neighbours beside their joints.
         front: pixels that others hide, or whose colours are not the part's alone.
         hidden: pixels where it lies below another.
+        beyond: see `_box`, of the longer side.
     """
     alpha = layers.alpha.astype(np.float32)
     height, width = alpha.shape
@@ -136,36 +137,45 @@ def _layer(layers: Layers, own: Mask, known: Mask, front: Mask, hidden: Mask) ->
     cover = (grown > 0) & (layers.alpha > 0) | hidden
     below = blur(hidden.astype(np.float32), 1.0) * (alpha / 255) if hidden.any() else np.zeros_like(seen)
     mask = np.maximum(alpha * seen, 255 * below)
-    box = _box(cover, MARGIN * max(height, width))
+    box = _box(cover, MARGIN * max(height, width), round(beyond * max(height, width)))
     color = _completed(*(_cut(values, box) for values in (layers.color, known & ~front, front & cover)))
-    image = np.dstack([color, _cut(np.clip(np.rint(mask), 0, 255).astype(np.uint8), box)])
+    # Beyond the border goes on what the border cuts, and not what only touches it.
+    goes_on = _cut(cut_by_border(cover), box) | _inside(box, height, width)
+    image = np.dstack([color, _cut(np.clip(np.rint(mask), 0, 255).astype(np.uint8), box) * goes_on])
     share = float(known.sum() / max(known.sum() + (hidden & ~known).sum(), 1))
     return PartLayer(image=image, box=box, cover=cover, seen=share)
 
 
-def _box(cover: Mask, margin: float) -> Box:
+def _box(cover: Mask, margin: float, beyond: int) -> Box:
     """The part of the picture that a layer needs, and around it some emptiness, also beyond the picture.
 
-    A layer that leaves the picture ends there: its texture is reflected at the border, and so goes on beyond it.
+    A layer that leaves the picture ends there: its texture is reflected at the border, and so goes on beyond it. That of a limb
+    goes on as it is at the border for ``beyond`` px: a wrist that the border cuts must not be followed by a second one.
     """
     height, width = cover.shape
     rows, columns = np.nonzero(cover)
     solid = cut_by_border(cover)
     gap = round(margin)
     return (
-        0 if solid[:, 0].any() else int(columns.min()) - gap, 0 if solid[0].any() else int(rows.min()) - gap,
-        width if solid[:, -1].any() else int(columns.max()) + gap + 1,
-        height if solid[-1].any() else int(rows.max()) + gap + 1,
+        -beyond if solid[:, 0].any() else int(columns.min()) - gap, -beyond if solid[0].any() else int(rows.min()) - gap,
+        width + beyond if solid[:, -1].any() else int(columns.max()) + gap + 1,
+        height + beyond if solid[-1].any() else int(rows.max()) + gap + 1,
     )  # fmt: skip
 
 
 def _cut(values: NDArray[Any], box: Box) -> NDArray[Any]:
-    """A box of a picture (H, W) or (H, W, C); beyond the picture it is 0."""
+    """A box of a picture (H, W) or (H, W, C); beyond the picture it is as at the border."""
     x0, y0, x1, y1 = box
     height, width = values.shape[:2]
     inside = values[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
     pad = ((max(-y0, 0), max(y1 - height, 0)), (max(-x0, 0), max(x1 - width, 0)))
-    return np.pad(inside, (*pad, (0, 0)) if values.ndim == 3 else pad)
+    return np.pad(inside, (*pad, (0, 0)) if values.ndim == 3 else pad, mode="edge")
+
+
+def _inside(box: Box, height: int, width: int) -> Mask:
+    """Which pixels of a box the picture has, (h, w)."""
+    x, y = np.arange(box[0], box[2]), np.arange(box[1], box[3])
+    return np.asarray(((y >= 0) & (y < height))[:, None] & ((x >= 0) & (x < width)))
 
 
 def _completed(color: U8, clean: Mask, wanted: Mask) -> U8:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.body_space import FINGERS, HIPS, NUM_JOINTS, SHOULDERS, SHOWN, WRISTS
+from dreamactor_cli.body_space import FINGERS, HIPS, NUM_JOINTS, SHOULDERS, SHOWN, WRISTS, guessed_joints
 from dreamactor_cli.contracts import Body, Hands
 
 Array = NDArray[np.float64]
@@ -23,9 +23,7 @@ NECK, SKULL = NUM_JOINTS + 2, NUM_JOINTS + 3
 NUM_POINTS = NUM_JOINTS + 4
 EARS, NOSE = (7, 8), 0
 
-GUESSED = 0.25  # visibility from which the end of a limb is trusted to be about where it is said to be
 HAND_OFF = 0.12  # metres that the wrist of a hand may lie beside that of the arm
-BEYOND = 0.15  # of the picture's longer side: how far outside a joint may lie and still move what is seen of its limb
 
 
 class Bone(NamedTuple):
@@ -157,12 +155,10 @@ def skeleton_of(body: Body, hands: Hands | None, frame: int, width: int, height:
     weights = np.maximum(score, 0.02)
     spread = [(weights[:, None] * (xy - np.average(xy, axis=0, weights=weights)) ** 2).sum() for xy in (joints, space[:, :2])]
     scale = float(np.sqrt(spread[0] / max(spread[1], 1e-9)))
-    margin = BEYOND * max(width, height)
-    near = ((joints > -margin) & (joints < np.array([width, height]) + margin)).all(1)
     inside = ((joints > 0) & (joints < np.array([width, height]))).all(1)
     return Skeleton(
         points=with_points(joints), depth=with_points(space)[:, 2], score=score, scale=scale,
-        bones=_bones_there(near & (score >= GUESSED), inside & (score >= SHOWN)),
+        bones=_bones_there(guessed_joints(body, width, height, frame), inside & (score >= SHOWN)),
         hands=(_hand(hands, frame, 0, joints, scale), _hand(hands, frame, 1, joints, scale)),
     )  # fmt: skip
 

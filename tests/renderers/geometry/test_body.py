@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from dreamactor_cli.contracts import Controls, Hands, Preset, Reference, RenderSettings
 from dreamactor_cli.renderers.geometry.body import BodyActor
+from dreamactor_cli.renderers.geometry.body_layers import part_layers
 from dreamactor_cli.renderers.geometry.body_order import depth_order
 from dreamactor_cli.renderers.geometry.body_skeleton import BONE_INDEX, CORE, PARTS, skeleton_of, with_points
-from dreamactor_cli.renderers.geometry.body_split import connected
+from dreamactor_cli.renderers.geometry.body_split import connected, split
+from dreamactor_cli.renderers.geometry.layers import Layers
 from dreamactor_cli.renderers.geometry.renderer import GeometryRenderer
 
 from .figures import COLORS, HEIGHT, PX_PER_METRE, WIDTH, Figure, draw, figure
@@ -100,6 +102,23 @@ def test_the_torso_goes_on_below_an_arm() -> None:
     assert _psnr(actor.draw(folded.reference.controls, 0, False), folded.reference.images[0]) >= 45
     drawn = actor.draw(folded.posed(RAISED, dict.fromkeys((13, 15, 17, 19, 21), -0.2)), 0, False)
     assert _near(drawn[147, 125], "torso")
+
+
+def test_a_limb_that_the_border_cuts_goes_on_as_it_is_there() -> None:
+    out = figure({13: (200.0, 140.0), 15: (236.0, 140.0), 17: (252.0, 138.0), 19: (252.0, 142.0), 21: (248.0, 146.0)})
+    reference, body = out.reference, out.reference.controls.body
+    assert body is not None
+    image = reference.images[0].copy()
+    image[:, WIDTH - 14 : WIDTH - 8] = 0  # a watch band
+    order = depth_order(range(len(PARTS)), with_points(body.joints_3d[0].astype(np.float64)))
+    skeleton = skeleton_of(body, None, 0, WIDTH, HEIGHT)
+    alpha = np.rint(255 * reference.matte[0]).astype(np.uint8)
+    cut = split(image, reference.matte[0], skeleton, order)
+    layer = part_layers(Layers(color=image, alpha=alpha, background=image), cut, skeleton, order)[PARTS.index("left_forearm")]
+    assert layer.box[2] > WIDTH + 20
+    beyond = layer.image[140 - layer.box[1], WIDTH - layer.box[0] :][:20]
+    assert beyond[:, 3].min() > 200
+    assert np.abs(beyond[:, :3].astype(float) - np.array(COLORS["left_arm"])).max() < 45
 
 
 def test_a_skirt_stays_in_one_piece() -> None:
