@@ -53,9 +53,9 @@ DEFAULTS = {
         shift=8.0, vae_steps=40, vae_batch=4, vae_rate=1e-4, vae_frames=5, keep_every=100, sample_every=200,
     ),
     "starter": Defaults(
-        size=64, clips=1152, frames=9, latents=2, framings="face", zoom=(1.25, 1.5), steps=2200, batch=8,
+        size=64, clips=1152, frames=9, latents=2, framings="face", zoom=(1.25, 1.5), steps=1800, batch=8,
         rate=1.2e-3, shift=8.0, staged=False, vae_steps=60, vae_batch=4, vae_rate=1e-4, vae_frames=5, keep_every=100,
-        sample_every=500,
+        sample_every=1000,
     ),
     "starter-gpu": Defaults(
         size=128, clips=20_000, frames=25, latents=7, framings="face:0.4,bust:0.3,half:0.15,full:0.15", zoom=(1.0, 1.5),

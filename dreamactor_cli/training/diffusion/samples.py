@@ -11,6 +11,7 @@ from dreamactor_cli.contracts import F32, U8
 from dreamactor_cli.models.conditions import Conditions, References
 from dreamactor_cli.models.memory import Ladder
 from dreamactor_cli.models.pipeline import DreamActorPipeline
+from dreamactor_cli.models.pose_encoder import RGB
 from dreamactor_cli.models.sampling import Sampling
 from dreamactor_cli.models.weights_folder import Models
 from dreamactor_cli.training.diffusion.clips import TrainingClip
@@ -63,5 +64,6 @@ def sheet(models: Models, clips: list[TrainingClip], sampling: Sampling, columns
         drawn = draw(pipeline, Ask.of(clip), sampling)
         shown = np.linspace(0, len(drawn) - 1, columns).round().astype(int)
         pairs = [np.concatenate([clip.frames[k], drawn[k]]) for k in shown]
-        rows.append(np.concatenate([np.concatenate([clip.references[0], clip.reference_poses[0]]), *pairs], 1))
+        told = np.maximum(clip.reference_poses[0, ..., :RGB] // 2, clip.reference_poses[0, ..., RGB:])
+        rows.append(np.concatenate([np.concatenate([clip.references[0], told]), *pairs], 1))
     return np.concatenate(rows)

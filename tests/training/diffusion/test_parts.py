@@ -173,11 +173,8 @@ def test_another_expression_is_drawn_on_the_same_head() -> None:
 
 
 def test_an_expression_is_put_where_the_truth_has_it() -> None:
-    """Of one person in one pose at two moments: what is drawn from the other's numbers is what is drawn of the other."""
-    people = SyntheticPeople(count=2, size=64, frames=5, framings=parse_framings("face"))
-    clip = people.clip(0)
-    assert np.isfinite(clip.outlines).all()
-    made = generate_clip(0, size=64, frames=5, framing="face", identity_seed=0, motion_seed=0)
+    """Without its expression a face is drawn where its neutral shape is, posed by the head."""
+    made = generate_clip(0, size=64, frames=2, framing="face")
     face, head = made.controls.face, made.controls.head
     assert face is not None
     assert head is not None
