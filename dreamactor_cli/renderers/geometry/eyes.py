@@ -26,7 +26,7 @@ from dreamactor_cli.renderers.geometry.lid_setup import BANDS, COLUMNS, LOWER_BA
 from dreamactor_cli.renderers.geometry.palette import measure_palette
 
 _GLINT_TRAVEL = 0.5  # a highlight mirrors a lamp: it moves by a part of what the iris moves
-# FaceMesh sees about seven tenths of an iris' true travel, in the driver too: so a render is seen to look as far as the driver does.
+# FaceMesh sees about seven tenths of an iris' true travel, in the driver too: so a render seems to look as far as the driver.
 _GAZE_GAIN = 1.4
 _OPEN, _SHUT = 0.15, 0.06  # mean opening over width between which the lids close over the eye
 
