@@ -45,7 +45,7 @@ def main() -> int:
     )  # fmt: skip
     clips = [people.clip(3 * number) for number in range(chosen.clips)]  # three clips in a row are of one person
     sampling = Sampling(
-        steps=chosen.steps, shift=index.shift, guidance_reference=1.0, guidance_motion=chosen.guidance,
+        steps=chosen.steps or index.most_steps or 12, shift=index.shift, guidance_reference=1.0, guidance_motion=chosen.guidance,
         segment_frames=index.frames, seed=1,
     )  # fmt: skip
     if chosen.sheet:
@@ -60,7 +60,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--weights", default="starter")
     parser.add_argument("--assets", type=Path)
     parser.add_argument("--clips", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--steps", type=int, default=0, help="those that the weights gain from, or 12")
     parser.add_argument("--guidance", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sheet", type=Path)
@@ -80,7 +80,9 @@ def report(figures: dict[str, float], chosen: argparse.Namespace) -> int:
     print_table(
         f"Held-out synthetic people, {chosen.clips} clips, weights {chosen.weights}", ["figure", "value", "bar", ""], rows
     )
-    write_results("starter", {"figures": figures, "missed": missed, "clips": chosen.clips, "steps": chosen.steps})
+    write_results(
+        "starter", {"figures": figures, "missed": missed, "clips": chosen.clips, "steps": chosen.steps or "as the weights say"}
+    )
     return int(bool(missed))
 
 

@@ -150,11 +150,12 @@ class DiffusionRenderer:
 def _sampling(settings: RenderSettings, loaded: Loaded) -> Sampling:
     from dreamactor_cli.models.sampling import Sampling
 
-    preset = settings.preset
+    preset, index = settings.preset, loaded.index
+    most = index.most_guidance or np.inf
     return Sampling(
-        steps=preset.steps, shift=loaded.index.shift, guidance_reference=preset.guidance_reference,
-        guidance_motion=preset.guidance_motion, segment_frames=min(preset.segment_frames, loaded.index.frames),
-        seed=settings.seed, step_cache=preset.step_cache,
+        steps=min(preset.steps, index.most_steps or preset.steps), shift=index.shift,
+        guidance_reference=min(preset.guidance_reference, most), guidance_motion=min(preset.guidance_motion, most),
+        segment_frames=min(preset.segment_frames, index.frames), seed=settings.seed, step_cache=preset.step_cache,
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ class Defaults:
         staged: whether pose, face and all come one after the other; a model too small to afford that learns all at once.
         vae_steps, vae_batch, vae_rate, vae_frames: of the VAE; 0 steps where it is not trained but given.
         keep_every, sample_every: steps.
+        most_steps, most_guidance: of drawing with the weights, see `models.weights_folder.Index`.
     """
 
     size: int
@@ -45,6 +46,8 @@ class Defaults:
     keep_every: int
     sample_every: int
     shift: float = 3.0
+    most_steps: int = 0
+    most_guidance: float = 0.0
 
 
 DEFAULTS = {
@@ -53,9 +56,9 @@ DEFAULTS = {
         shift=8.0, vae_steps=40, vae_batch=4, vae_rate=1e-4, vae_frames=5, keep_every=100, sample_every=200,
     ),
     "starter": Defaults(
-        size=64, clips=1152, frames=9, latents=2, framings="face", zoom=(1.25, 1.5), steps=1800, batch=8,
+        size=64, clips=1152, frames=9, latents=2, framings="face", zoom=(1.25, 1.5), steps=5000, batch=8,
         rate=1.2e-3, shift=8.0, staged=False, vae_steps=60, vae_batch=4, vae_rate=1e-4, vae_frames=5, keep_every=100,
-        sample_every=1000,
+        sample_every=1000, most_steps=1, most_guidance=1.0,
     ),
     "starter-gpu": Defaults(
         size=128, clips=20_000, frames=25, latents=7, framings="face:0.4,bust:0.3,half:0.15,full:0.15", zoom=(1.0, 1.5),

@@ -97,6 +97,7 @@ def start_diffusion(options: Options, say: Say) -> dict[str, Any]:
         name=options.config, learned=learned, shown=_judged(options, usual, size, learned), clips=_clips_folder(options),
         stages=stages, recipe=recipe, plan=_plan(options, usual, models), size=0 if options.videos else size,
         workers=options.workers, sample_every=usual.sample_every, checkpointing=options.checkpointing,
+        most_steps=usual.most_steps, most_guidance=usual.most_guidance,
         about={"machine": str(_device(options)), "stages": list(stages)},
     )  # fmt: skip
     folder = train_diffusion(options.out, run, models, begun_with, say)

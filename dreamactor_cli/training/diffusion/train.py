@@ -55,6 +55,7 @@ class DiffusionRun:
         workers: processes that make clips.
         sample_every, say_every: steps.
         checkpointing: compute features twice to save memory.
+        most_steps, most_guidance: of drawing with the weights, see `weights_folder.Index`.
         about: what else the weights shall tell of how they were made.
     """
 
@@ -70,6 +71,8 @@ class DiffusionRun:
     sample_every: int = 500
     say_every: int = 50
     checkpointing: bool = False
+    most_steps: int = 0
+    most_guidance: float = 0.0
     about: dict[str, Any]
 
 
@@ -111,7 +114,7 @@ def train_diffusion(folder: Path, run: DiffusionRun, models: Models, begun_with:
     view, bodies = shown_of(run.learned)
     index = Index(
         config=run.name, size=run.size, view=view, bodies=bodies, frames=frames_of(run.recipe.latents),
-        shift=run.recipe.shift, inputs=("face",),
+        shift=run.recipe.shift, most_steps=run.most_steps, most_guidance=run.most_guidance, inputs=("face",),
         about=run.about | {"steps": run.plan.steps, "batch": run.recipe.batch, "seed": run.plan.seed, "data": run.learned.key},
     )  # fmt: skip
     if is_first_process():

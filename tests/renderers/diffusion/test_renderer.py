@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -60,6 +61,20 @@ def test_frames_of_the_size_that_was_asked_for(
     other = np.concatenate(list(renderer.render(reference, controls, settings(preset, seed=1))))
     assert not np.array_equal(frames, other)
     assert np.array_equal(frames[:, -20:, :20], np.repeat(reference.images[:1, -20:, :20], 11, 0))
+
+
+def test_weights_that_gain_nothing_from_more_steps_and_guidance_are_not_given_them(
+    renderer: DiffusionRenderer, reference: Reference, controls: RetargetedStream, preset: Preset, tmp_path: Path
+) -> None:
+    folder = tmp_path / "few"
+    shutil.copytree(preset.weights, folder)
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps({**index, "most_steps": 1, "most_guidance": 1.0}))
+    once = np.concatenate(list(renderer.render(reference, controls, settings(preset))))
+    eager = replace(preset, steps=3, guidance_reference=2.5, guidance_motion=2.5)
+    assert not np.array_equal(np.concatenate(list(renderer.render(reference, controls, settings(eager)))), once)
+    held = settings(replace(eager, weights=str(folder)))
+    assert np.array_equal(np.concatenate(list(renderer.render(reference, controls, held))), once)
 
 
 def test_weights_stay_loaded_between_jobs_and_others_take_their_place(
