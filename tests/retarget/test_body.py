@@ -11,6 +11,7 @@ import pytest
 
 from dreamactor_cli.contracts import Controls, Preset
 from dreamactor_cli.errors import UsageError
+from dreamactor_cli.retarget import body
 from dreamactor_cli.retarget.framing import move_controls
 from dreamactor_cli.retarget.transfer import RetargetedStream
 from tests.retarget.bodies import hide, lengths, open_hands, picture, pose, scaled
@@ -138,6 +139,42 @@ def test_standing_feet_do_not_slide(perform: Callable[..., Controls]) -> None:
     leg = 200 * 1.5 * 0.83
     assert hips.max() > 0.1 * leg
     assert feet.max() < 0.02 * leg
+
+
+def test_a_foot_that_the_driver_does_not_show_does_not_pin_the_body(perform: Callable[..., Controls]) -> None:
+    still = perform(1.2, jawOpen=(0, 0.1))
+    assert still.body is not None
+    flat = still.body.joints_2d.copy()
+    flat[..., 0] += np.linspace(0, 900, len(flat))[:, None]  # px that it travels
+    flat[:, [27, 29, 31]] = flat[:1, [27, 29, 31]]  # a foot that is guessed stays where it was guessed
+    driver = replace(still, body=replace(still.body, joints_2d=flat), width=4000, height=4000, extractor_versions={})
+    reference = picture(pose())
+    hidden, shown = (moved(reference, d).body.joints_2d[:, [23, 24], 0].mean(1) for d in (hide(driver, 27, 29, 31), driver))
+    assert np.ptp(hidden) > 1.3 * np.ptp(shown)
+
+
+def test_spine_and_neck_give_way(dance: Controls, monkeypatch: pytest.MonkeyPatch) -> None:
+    reference = picture(pose())
+    assert dance.head is not None
+    unmeasured = replace(dance.head, torso_2d=np.tile(np.eye(2, 3, dtype=np.float32), (dance.num_frames, 1, 1)))
+    driver = noisy(replace(dance, head=unmeasured, width=2000, height=2000), 0.0, 0.0)  # all of the body is in its picture
+    assert driver.body is not None
+    flat = driver.body.joints_2d.copy()
+    flat[5:, [11, 12], 1] -= 90.0  # px, as a network's shoulders wander when arms are raised
+    wandered = replace(driver, body=replace(driver.body, joints_2d=flat))
+
+    def off() -> tuple[float, float]:
+        """How far shoulders and head go by what the driver's shoulders wander, px."""
+        out, plain = moved(reference, wandered), moved(reference, driver)
+        shoulders = (out.body.joints_2d - plain.body.joints_2d)[8:, [11, 12], 1].mean()
+        return float(shoulders), float(np.abs(out.head.center - plain.head.center)[8:].mean())
+
+    shoulders, head = off()
+    monkeypatch.setattr(body, "SPINE_GIVES", 1e-9)
+    monkeypatch.setattr(body, "NECK_GIVES", 1e-9)
+    stiff_shoulders, stiff_head = off()
+    assert shoulders < stiff_shoulders - 1  # which went where the driver's went
+    assert head < 0.7 * stiff_head  # which stayed as the driver's did
 
 
 def test_a_portrait_moves_the_upper_part_of_a_whole_body(perform: Callable[..., Controls]) -> None:

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreamactor_cli.body_space import HIPS, SHOULDERS
 from dreamactor_cli.renderers.geometry.body_mesh import PAD, cut_by_border
-from dreamactor_cli.renderers.geometry.body_skeleton import CORE, PARTS, Skeleton, torso_distance
+from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CORE, PARTS, Skeleton, torso_distance
 from dreamactor_cli.renderers.geometry.body_split import Split
 from dreamactor_cli.renderers.geometry.layers import Layers, blur, complete_background, dilate
 from dreamactor_cli.renderers.geometry.texture import Box
@@ -27,6 +28,9 @@ Mask = NDArray[np.bool_]
 RIM = 0.0035  # of the longer side: how far beyond the border between two parts the one in front is drawn
 HIDDEN = 0.85  # of a limb's radius: as much of it lies below what is in front of it
 TORSO_BELOW = 0.06  # metres outside the line between shoulder and hip that lie below an arm
+ARM_BEFORE = 0.04  # metres of a torso, with its clothes, that an arm hides which hangs along it
+ROUND = 1.1  # half a limb's width: radius about a joint within which both its limbs show the same
+HANGS = np.radians(30.0)  # off the spine, up to which an arm hangs along the torso
 TEXTURE_FADE = (0.02, 0.12)  # of a layer's longer side, see `layers.complete_background`
 MARGIN = 0.05  # of the longer side, around a layer: more than its mesh is larger
 
@@ -63,16 +67,20 @@ def part_layers(layers: Layers, split: Split, skeleton: Skeleton, order: Sequenc
     reach = {p: cv2.resize(split.reach[p], (width, height), interpolation=cv2.INTER_LINEAR) for p in _parts(split)}
     rank = np.array([list(order).index(part) for part in range(len(PARTS))] + [-1])  # the last is nobody's
     ranks = rank[labels]
+    inner = cv2.distanceTransform((layers.alpha > 127).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     out: dict[int, PartLayer] = {}
     for part in reach:
         own = labels == part
         if not own.any():
             continue
-        known = own | _shared(labels, part, skeleton, split.carried)
+        known = own | _shared(labels, part, skeleton, split.carried, inner)
         above = (ranks > rank[part]) & ~known
         # What lies in front hides a rim more than it covers: there its own colours have run over.
         front = dilate(above, 2 * RIM * max(height, width)) > 0
-        hidden = _hidden(part, above & (layers.alpha > 200), reach, skeleton)
+        covered = above & (layers.alpha > 200)
+        hidden = _hidden(part, covered, reach, skeleton)
+        if part == CORE:
+            hidden |= _beside(own, covered, labels, skeleton)
         out[part] = _layer(layers, own, known, front, hidden, PAD if part != CORE else 0.0)
     return out
 
@@ -92,16 +100,26 @@ def _continued(labels: NDArray[np.int8], person: Mask) -> NDArray[np.int8]:
     return np.where(person, table[index], labels).astype(np.int8)
 
 
-def _shared(labels: NDArray[np.int8], part: int, skeleton: Skeleton, carried: tuple[int, ...]) -> Mask:
-    """Pixels of neighbours beside the joints that a part shares with them, (H, W)."""
+def _shared(labels: NDArray[np.int8], part: int, skeleton: Skeleton, carried: tuple[int, ...], inner: F32) -> Mask:
+    """Pixels of neighbours beside the joints that a part shares with them, (H, W).
+
+    Of a thin limb they are no more than its round end: a longer stump sticks out where the limb bends the other way.
+
+    Args:
+        inner: distance of each pixel to where nobody is, (H, W) px.
+    """
     out = np.zeros(labels.shape, bool)
     for joint in skeleton.joints:
         parts = [carried[p] for p in joint.parts]
         if part not in parts:
             continue
+        x, y = np.rint(skeleton.points[joint.point]).astype(int).tolist()
+        most = joint.radius * skeleton.scale
+        reach = max(round(0.5 * most), 1)
+        around = inner[max(y - reach, 0) : max(y + reach + 1, 0), max(x - reach, 0) : max(x + reach + 1, 0)]
+        radius = min(most, ROUND * float(around.max(initial=0.0)))
         disc = np.zeros(labels.shape, np.uint8)
-        center = np.rint(skeleton.points[joint.point]).astype(int)
-        cv2.circle(disc, (int(center[0]), int(center[1])), round(joint.radius * skeleton.scale), 1, -1)
+        cv2.circle(disc, (x, y), max(round(radius), 1), 1, -1)
         out |= (disc > 0) & np.isin(labels, parts)
     return out
 
@@ -115,6 +133,21 @@ def _hidden(part: int, above: Mask, reach: dict[int, F32], skeleton: Skeleton) -
     points = np.stack([columns, rows], 1).astype(np.float64)
     inside[rows, columns] = torso_distance(points, skeleton) < TORSO_BELOW * skeleton.scale
     return inside
+
+
+def _beside(torso: Mask, covered: Mask, labels: NDArray[np.int8], skeleton: Skeleton) -> Mask:
+    """Where the torso goes on below arms that hang along it, (H, W): its side is not where an arm begins to hide it."""
+    spine = skeleton.points[list(HIPS)].mean(0) - skeleton.points[list(SHOULDERS)].mean(0)
+    hanging = [
+        bone.part for bone, there in zip(BONES, skeleton.bones, strict=True)
+        if there and bone.name.endswith("arm") and _along(skeleton.points[bone.end] - skeleton.points[bone.start], spine)
+    ]  # fmt: skip
+    near = dilate(torso, 2 * ARM_BEFORE * skeleton.scale) > 0
+    return np.asarray(covered & near & np.isin(labels, hanging))
+
+
+def _along(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
+    return float(a @ b) > np.cos(HANGS) * float(np.linalg.norm(a) * np.linalg.norm(b))
 
 
 def _layer(layers: Layers, own: Mask, known: Mask, front: Mask, hidden: Mask, beyond: float) -> PartLayer:

@@ -46,6 +46,9 @@ SMOOTH = 2.0  # px of the working size over which the border between two parts i
 SKIRT_SPREAD = 1.35  # distance of the knees, in widths of a thigh, from which legs that touch are under a skirt
 SKIRT_WIDTH = 1.3  # width of both legs and what they wear, in widths of two bare thighs side by side, from which it is a skirt
 SKIRT_ROWS = 3  # of eight lines across the thighs, on which it is that wide
+HEM_WIDTH = 1.2  # likewise, of one that ends at a hem
+HEM_FROM = 2  # the first of eight lines, on which a hem may be: above it is the torso's
+HEM_NARROWS = 0.75  # width two lines below a hem against that above it
 SKIRT_FILLED = 0.8  # share of the space between two thighs that a skirt fills
 SKIRT_AT = (0.3, 0.85)  # from where to where along the thighs
 
@@ -146,10 +149,17 @@ def _carried(skeleton: Skeleton, person: Mask, shrink: float) -> tuple[int, ...]
         wide.append(width / (np.linalg.norm(ends[1] - ends[0]) + thigh))
     flared = (np.array(wide) > SKIRT_WIDTH) & (np.array(filled) > SKIRT_FILLED)
     joined = apart > SKIRT_SPREAD and np.mean(filled) > SKIRT_FILLED
-    if joined or flared.sum() >= SKIRT_ROWS:
+    if joined or flared.sum() >= SKIRT_ROWS or _hem(np.array(wide), np.array(filled)):
         for part in thighs:
             own[part] = CORE
     return tuple(own)
+
+
+def _hem(wide: Array, filled: Array) -> bool:
+    """Whether two legs together are wide down to a hem, and bare below it; widths and fillings as in `_carried`, (8,)."""
+    narrower = wide[2:] < HEM_NARROWS * wide[:-2]
+    whole = np.array([filled[: row + 1].mean() for row in range(len(narrower))]) > SKIRT_FILLED
+    return bool((narrower & whole & (wide[:-2] > HEM_WIDTH))[HEM_FROM:].any())
 
 
 def _share(person: Mask, points: Array, shrink: float) -> float:

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from dreamactor_cli.contracts import Controls, Hands, Preset, Reference, RenderSettings
 from dreamactor_cli.renderers.geometry.body import BodyActor
-from dreamactor_cli.renderers.geometry.body_layers import part_layers
+from dreamactor_cli.renderers.geometry.body_layers import PartLayer, part_layers
 from dreamactor_cli.renderers.geometry.body_order import depth_order
 from dreamactor_cli.renderers.geometry.body_skeleton import BONE_INDEX, CORE, PARTS, skeleton_of, with_points
 from dreamactor_cli.renderers.geometry.body_split import connected, split
 from dreamactor_cli.renderers.geometry.layers import Layers
 from dreamactor_cli.renderers.geometry.renderer import GeometryRenderer
 
-from .figures import COLORS, HEIGHT, PX_PER_METRE, WIDTH, Figure, draw, figure
+from .figures import COLORS, HEIGHT, PX_PER_METRE, THICKNESS, WIDTH, Figure, draw, figure
 
 U8 = NDArray[np.uint8]
 RAISED = {13: (196.0, 66.0), 15: (206.0, 22.0), 17: (207.0, 8.0), 19: (206.0, 6.0), 21: (204.0, 10.0)}
@@ -104,17 +104,48 @@ def test_the_torso_goes_on_below_an_arm() -> None:
     assert _near(drawn[147, 125], "torso")
 
 
-def test_a_limb_that_the_border_cuts_goes_on_as_it_is_there() -> None:
-    out = figure({13: (200.0, 140.0), 15: (236.0, 140.0), 17: (252.0, 138.0), 19: (252.0, 142.0), 21: (248.0, 146.0)})
-    reference, body = out.reference, out.reference.controls.body
+def test_a_wide_torso_goes_on_below_an_arm_that_hangs_along_it() -> None:
+    hanging = {13: (166.0, 148.0), 15: (168.0, 196.0), 17: (169.0, 210.0), 19: (168.0, 212.0), 21: (166.0, 208.0)}
+    hanging |= {23: (138.0, 230.0), 24: (102.0, 230.0), 25: (144.0, 276.0), 26: (96.0, 276.0)}
+    slim = figure(hanging)
+    image, matte = slim.reference.images[0].copy(), slim.reference.matte[0].copy()
+    arm = np.abs(image.astype(float) - np.array(COLORS["left_arm"])).max(2) < 60
+    pullover = np.zeros(matte.shape, bool)
+    pullover[110:200, 140:164] = True
+    image[pullover & ~arm], matte[pullover] = COLORS["torso"], 1.0
+    actor = BodyActor(replace(slim.reference, images=image[None], matte=matte[None]))
+    drawn = actor.draw(slim.posed(RAISED), 0, False)
+    assert _near(drawn[180, 161], "torso")  # its side was hidden
+    background = slim.reference.images[0][180, 200]
+    assert np.abs(drawn[180, 176].astype(float) - background).max() < 30  # and it is no wider than that
+
+
+def _layers(image: U8, shown: Figure) -> dict[int, PartLayer]:
+    """Layers of the parts of a figure's picture."""
+    reference, body = shown.reference, shown.reference.controls.body
     assert body is not None
-    image = reference.images[0].copy()
-    image[:, WIDTH - 14 : WIDTH - 8] = 0  # a watch band
     order = depth_order(range(len(PARTS)), with_points(body.joints_3d[0].astype(np.float64)))
     skeleton = skeleton_of(body, None, 0, WIDTH, HEIGHT)
     alpha = np.rint(255 * reference.matte[0]).astype(np.uint8)
     cut = split(image, reference.matte[0], skeleton, order)
-    layer = part_layers(Layers(color=image, alpha=alpha, background=image), cut, skeleton, order)[PARTS.index("left_forearm")]
+    return part_layers(Layers(color=image, alpha=alpha, background=image), cut, skeleton, order)
+
+
+def test_a_thin_limb_goes_on_as_a_round_end_beyond_its_elbow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(THICKNESS, "left_arm", 9)
+    bent = figure({13: (196.0, 120.0), 15: (196.0, 70.0), 17: (197.0, 56.0), 19: (196.0, 54.0), 21: (194.0, 58.0)})
+    layer = _layers(bent.reference.images[0], bent)[PARTS.index("left_upper_arm")]
+    x0, y0 = layer.box[:2]
+    assert layer.image[120 - y0, 196 - x0, 3] > 200
+    stump = layer.image[106 - y0 : 111 - y0, 198 - x0 : 202 - x0, 3]  # would stick out when the elbow bends down
+    assert stump.mean() < 100
+
+
+def test_a_limb_that_the_border_cuts_goes_on_as_it_is_there() -> None:
+    out = figure({13: (200.0, 140.0), 15: (236.0, 140.0), 17: (252.0, 138.0), 19: (252.0, 142.0), 21: (248.0, 146.0)})
+    image = out.reference.images[0].copy()
+    image[:, WIDTH - 14 : WIDTH - 8] = 0  # a watch band
+    layer = _layers(image, out)[PARTS.index("left_forearm")]
     assert layer.box[2] > WIDTH + 20
     beyond = layer.image[140 - layer.box[1], WIDTH - layer.box[0] :][:20]
     assert beyond[:, 3].min() > 200
@@ -131,6 +162,20 @@ def test_a_skirt_stays_in_one_piece() -> None:
     areas = sorted((stats[k, cv2.CC_STAT_AREA] for k in range(1, count)), reverse=True)
     assert areas[0] > 0.97 * sum(areas)
     assert "left_thigh" not in {PARTS[part] for part in actor.draw_order(dressed.reference.controls, 0)}
+
+
+@pytest.mark.parametrize("skirt", [True, False])
+def test_a_short_skirt_over_closed_legs_is_no_trousers(skirt: bool) -> None:
+    closed = {25: (128.0, 256.0), 26: (112.0, 256.0), 27: (128.0, 318.0), 28: (112.0, 318.0)}
+    bare = figure(closed | {29: (126.0, 326.0), 30: (114.0, 326.0), 31: (134.0, 332.0), 32: (106.0, 332.0)})
+    image, matte = bare.reference.images[0].copy(), bare.reference.matte[0].copy()
+    if skirt:
+        cloth = np.zeros(matte.shape, np.uint8)
+        cv2.fillPoly(cloth, [np.array([[142, 196], [98, 196], [84, 228], [156, 228]], np.int32)], 1)
+        image[cloth > 0], matte[cloth > 0] = COLORS["skirt"], 1.0
+    actor = BodyActor(replace(bare.reference, images=image[None], matte=matte[None]))
+    parts = {PARTS[part] for part in actor.draw_order(bare.reference.controls, 0)}
+    assert ("left_thigh" in parts) != skirt
 
 
 def test_a_hidden_limb_is_the_other_side_s() -> None:
