@@ -22,7 +22,7 @@ I32 = NDArray[np.int32]
 
 CELLS = 84  # grid cells over the longer side of the picture
 PAD = 0.2  # of the longer side: how far a part that leaves the picture goes on beyond it
-LIMB_BEYOND = 1.3  # limbs' radii from its bones: a limb that the border cuts ends there, and is not reflected on and on
+LIMB_BEYOND = 0.9  # limbs' radii from its bones: a limb that the border cuts ends there, and its cut end is drawn no wider
 THIN = 0.01  # of the longer side: what is thinner only touches the border
 HEAT = 1.5  # how much of its bone's heat a node takes at a distance of one cell
 NEAREST = 0.7  # cells: nodes nearer to their bone are as warm
