@@ -142,7 +142,9 @@ def _beside(torso: Mask, covered: Mask, labels: NDArray[np.int8], skeleton: Skel
         bone.part for bone, there in zip(BONES, skeleton.bones, strict=True)
         if there and bone.name.endswith("arm") and _along(skeleton.points[bone.end] - skeleton.points[bone.start], spine)
     ]  # fmt: skip
-    near = dilate(torso, 2 * ARM_BEFORE * skeleton.scale) > 0
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(torso.astype(np.uint8), connectivity=4)
+    whole = pieces == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())  # not the specks of it beyond an arm
+    near = dilate(whole, 2 * ARM_BEFORE * skeleton.scale) > 0
     return np.asarray(covered & near & np.isin(labels, hanging))
 
 

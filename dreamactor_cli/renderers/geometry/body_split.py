@@ -226,7 +226,7 @@ def _labels(image: U8, person: Mask, reach: Array) -> NDArray[np.int8]:
 def _whole(labels: NDArray[np.int8], reach: Array) -> NDArray[np.int8]:
     """Labels without islands: what does not hang together with its part's bone goes to the part around it."""
     out = labels.copy()
-    for part in range(1, len(PARTS)):
+    for part in range(len(PARTS)):
         own = (out == part).astype(np.uint8)
         if not own.any():
             continue
@@ -235,5 +235,5 @@ def _whole(labels: NDArray[np.int8], reach: Array) -> NDArray[np.int8]:
         for island in set(range(1, count)) - set(near.tolist()):
             there = components == island
             ring = cv2.dilate(there.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & ~there & (out >= 0)
-            out[there] = np.bincount(out[ring]).argmax() if ring.any() else CORE
+            out[there] = np.bincount(out[ring]).argmax() if ring.any() else part
     return out
