@@ -46,7 +46,7 @@ def main() -> int:
     clips = [people.clip(3 * number) for number in range(chosen.clips)]  # three clips in a row are of one person
     sampling = Sampling(
         steps=chosen.steps or index.most_steps or 12, shift=index.shift, guidance_reference=1.0, guidance_motion=chosen.guidance,
-        segment_frames=index.frames, seed=1,
+        segment_frames=index.frames, opening_noise=index.opening_noise, seed=1,
     )  # fmt: skip
     if chosen.sheet:
         cv2.imwrite(str(chosen.sheet), sheet(models, clips[:8], sampling)[..., ::-1])

@@ -23,7 +23,7 @@ from dreamactor_cli.models.conditions import Conditions, References
 from dreamactor_cli.models.face_motion import token_frames
 from dreamactor_cli.models.guidance import Branch, branches, drop_reference, guided
 from dreamactor_cli.models.memory import Ladder
-from dreamactor_cli.models.sampling import Sampling, flow_sigmas, integrate, segment_noise
+from dreamactor_cli.models.sampling import Sampling, flow_sigmas, integrate, noised, segment_noise
 from dreamactor_cli.models.step_cache import use_step_cache
 from dreamactor_cli.models.timeline import TEMPORAL, frames_of, latents_of, longest_of, next_segment
 from dreamactor_cli.models.weights_folder import Models
@@ -132,13 +132,13 @@ class DreamActorPipeline:
         model._reset_stateful_cache()
 
         def velocity(x: Tensor, times: Tensor) -> Tensor:
-            noised = x.to(self.dtype)
+            at = x.to(self.dtype)
 
             def answer(branch: Branch) -> Tensor:
                 moved = branch != "no_motion"
                 with model.cache_context(branch):
                     (sample,) = model(
-                        noised, times, pose_states=poses if moved else None, motion_tokens=tokens if moved else None,
+                        at, times, pose_states=poses if moved else None, motion_tokens=tokens if moved else None,
                         motion_frames=motion_frames if moved else None, reference_cache=run.known[branch], return_dict=False,
                     )  # fmt: skip
                 return cast(Tensor, sample).float()
@@ -148,7 +148,8 @@ class DreamActorPipeline:
         shape = (1, model.config.in_channels, length, *poses.shape[3:])
         noise = segment_noise(shape, sampling.seed, run.count).to(self.device)
         sigmas = flow_sigmas(sampling.steps, sampling.shift)
-        return integrate(velocity, noise, sigmas, run.opening, lambda done: run.tell(first, filled, done / sampling.steps))
+        opening = None if run.opening is None else noised(run.opening, noise, sampling.opening_noise)
+        return integrate(velocity, noise, sigmas, opening, lambda done: run.tell(first, filled, done / sampling.steps))
 
     def _tokens(self, conditions: Conditions, frames: int) -> Tensor | None:
         given = {"face": conditions.face, "speech": conditions.speech}

@@ -27,6 +27,8 @@ class Sampling:
         shift: bends the noise levels towards noise (above 1), where the large forms are made.
         guidance_reference, guidance_motion: see `guidance`; 1 is none, and costs nothing.
         segment_frames: longest segment; it is rounded down to 4n+1.
+        opening_noise: noise level of the latent that opens a later segment, as in training: its faults are then not
+            believed, and do not grow from segment to segment.
         seed: of the noise.
         step_cache: what reuses answers of earlier steps.
     """
@@ -36,6 +38,7 @@ class Sampling:
     guidance_reference: float = 2.5
     guidance_motion: float = 2.5
     segment_frames: int = 73
+    opening_noise: float = 0.0
     seed: int = 0
     step_cache: StepCache = "off"
 
@@ -53,6 +56,11 @@ def segment_noise(shape: tuple[int, ...], seed: int, segment: int) -> Tensor:
     return torch.randn(shape, generator=generator)
 
 
+def noised(opening: Tensor, noise: Tensor, level: float) -> Tensor:
+    """The latent that opens a segment (1, C, 1, h, w), with noise of a level in it; `noise` is the segment's."""
+    return torch.lerp(opening, noise[:, :, :1].to(opening), level) if level else opening
+
+
 def integrate(
     velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, sigmas: list[float], opening: Tensor | None,
     on_step: Callable[[int], None],
@@ -62,7 +70,7 @@ def integrate(
     Args:
         velocity: answers latents (1, C, F, h, w) and times (1, F).
         noise: (1, C, F, h, w), float32.
-        opening: clean latents (1, C, 1, h, w) that the segment begins with; they stay as they are.
+        opening: latents (1, C, 1, h, w) that the segment begins with; they stay as they are.
         on_step: called after each step with the number of steps that are done.
 
     Returns:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dreamactor_cli.models.guidance import branches, drop_motion, drop_reference, guided
-from dreamactor_cli.models.sampling import flow_sigmas, integrate, segment_noise
+from dreamactor_cli.models.sampling import flow_sigmas, integrate, noised, segment_noise
 
 
 def test_levels_fall_from_noise_to_nothing() -> None:
@@ -32,6 +32,12 @@ def test_the_true_velocity_leads_from_noise_to_the_clip(steps: int, shift: float
     found = integrate(lambda x, times: noise - clip, noise, flow_sigmas(steps, shift), None, done.append)
     assert torch.allclose(found, clip, atol=1e-5)
     assert done == [*range(1, steps + 1)]
+
+
+def test_an_opening_is_noised_with_its_segments_own_noise() -> None:
+    opening, noise = torch.randn(1, 2, 1, 4, 4), torch.randn(1, 2, 3, 4, 4)
+    assert noised(opening, noise, 0.0) is opening
+    assert torch.allclose(noised(opening, noise, 0.25), 0.75 * opening + 0.25 * noise[:, :, :1])
 
 
 def test_the_opening_stays_clean_and_is_told_to_be() -> None:

@@ -74,6 +74,7 @@ def edit(path: Path, change: Callable[[dict[str, object]], object]) -> None:
         (lambda f: edit(f / "model_index.json", lambda r: r.update(format=2)), UnreadableInput, "does not describe"),
         (lambda f: edit(f / "model_index.json", lambda r: r.update(size=-1)), UnreadableInput, "of this version"),
         (lambda f: edit(f / "model_index.json", lambda r: r.update(most_steps=-1)), UnreadableInput, "of this version"),
+        (lambda f: edit(f / "model_index.json", lambda r: r.update(opening_noise=1)), UnreadableInput, "of this version"),
         (
             lambda f: edit(f / "model_index.json", lambda r: r["files"].update({"../x": [1, "0"]})),
             UnreadableInput,

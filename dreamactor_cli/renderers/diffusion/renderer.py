@@ -155,7 +155,8 @@ def _sampling(settings: RenderSettings, loaded: Loaded) -> Sampling:
     return Sampling(
         steps=min(preset.steps, index.most_steps or preset.steps), shift=index.shift,
         guidance_reference=min(preset.guidance_reference, most), guidance_motion=min(preset.guidance_motion, most),
-        segment_frames=min(preset.segment_frames, index.frames), seed=settings.seed, step_cache=preset.step_cache,
+        segment_frames=min(preset.segment_frames, index.frames),
+        opening_noise=index.opening_noise, seed=settings.seed, step_cache=preset.step_cache,
     )  # fmt: skip
 
 

@@ -114,7 +114,8 @@ def train_diffusion(folder: Path, run: DiffusionRun, models: Models, begun_with:
     view, bodies = shown_of(run.learned)
     index = Index(
         config=run.name, size=run.size, view=view, bodies=bodies, frames=frames_of(run.recipe.latents),
-        shift=run.recipe.shift, most_steps=run.most_steps, most_guidance=run.most_guidance, inputs=("face",),
+        shift=run.recipe.shift, most_steps=run.most_steps, most_guidance=run.most_guidance,
+        opening_noise=run.recipe.opening_noise / 2, inputs=("face",),
         about=run.about | {"steps": run.plan.steps, "batch": run.recipe.batch, "seed": run.plan.seed, "data": run.learned.key},
     )  # fmt: skip
     if is_first_process():
@@ -156,7 +157,8 @@ class _Telling:
     def _draw(self) -> tuple[Any, dict[str, float]]:
         sampling = Sampling(
             steps=_SAMPLE_STEPS, shift=self._run.recipe.shift, guidance_reference=1.0, guidance_motion=1.0,
-            segment_frames=frames_of(self._run.recipe.latents), seed=self._run.plan.seed,
+            segment_frames=frames_of(self._run.recipe.latents), opening_noise=self._run.recipe.opening_noise / 2,
+            seed=self._run.plan.seed,
         )  # fmt: skip
         pipeline = DreamActorPipeline(self._models, device=self._run.plan.device)
         figures, _ = compare(pipeline, self._shown[::CLIPS_A_PERSON] or self._shown, sampling)
