@@ -3,7 +3,7 @@
 A config holds the arguments of the four parts: the transformer, the video VAE, the pose encoder and the face motion encoder.
 
 - ``debug``: runs and learns on a CPU in seconds;
-- ``starter``: what an hour on a CPU can train at 64 px;
+- ``starter``: what a CPU in about 80 minutes can train at 64 px;
 - ``starter-gpu``: the same for an hour on a GPU;
 - ``1.3b``, ``14b``: Wan 2.1's sizes and its VAE, to be filled with its weights (`convert.load_wan`).
 """
