@@ -10,13 +10,14 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
+from xdist.scheduler import LoadFileScheduling
 
 if TYPE_CHECKING:
     from dreamactor_cli.cache import Cache
@@ -29,6 +30,8 @@ settings.load_profile("steady")
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_MEDIA = ROOT.parent / "shared" / "media"
 
+RAY_FILES = ("tests/executors/test_ray_cluster.py", "tests/test_docs_farm.py")
+
 CLIP_FPS = 25
 CLIP_FRAMES = 38
 CLIP_SIZE = 256
@@ -38,6 +41,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that none of them is left to one process at the end while the others idle."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+class OneRayAtATime(LoadFileScheduling):
+    """A file is tested by one process, and files that start Ray clusters by the same one: two clusters disturb each other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path: str = super()._split_scope(nodeid)
+        return "ray" if path in RAY_FILES else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """`OneRayAtATime` for ``--dist loadfile``; None leaves the choice to xdist."""
+    return OneRayAtATime(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,7 @@ def test_a_cluster_survives_its_jobs(
         make_task(name, renderer=f"fakes:{kind}") for name, kind in (("exits", "Exits"), ("raises", "Raises"), ("hangs", "Hangs"))
     ]
     events: list[Any] = []
-    executor = RayCluster(Settings(address=cluster.address, timeout=30))
+    executor = RayCluster(Settings(address=cluster.address, timeout=60))
     assert signal.getsignal(signal.SIGTERM) is before
     assert executor.workers == 2
     results = do(executor, [*bad, *good], events)

@@ -44,7 +44,7 @@ class Plan(NamedTuple):
 
 def plan_of(encoder: str = "mel", *, seed: int = 1, steps: int | None = None, hours: float | None = None) -> Plan:
     """A plan; what is not given is as the shipped weights have it. A head on Whisper needs less of everything."""
-    usual = (3.0, 11000) if encoder == "mel" else (1.0, 1500)
+    usual = (3.0, 14000) if encoder == "mel" else (1.0, 1500)
     return Plan(encoder, usual[0] if hours is None else hours, usual[1] if steps is None else steps, seed)
 
 
