@@ -151,10 +151,13 @@ def _sampling(settings: RenderSettings, loaded: Loaded) -> Sampling:
     from dreamactor_cli.models.sampling import Sampling
 
     preset, index = settings.preset, loaded.index
-    most = index.most_guidance or np.inf
+    wanted = (preset.steps, preset.guidance_reference, preset.guidance_motion)
+    steps = min(preset.steps, index.most_steps or preset.steps)
+    reference, motion = (min(guidance, index.most_guidance or np.inf) for guidance in wanted[1:])
+    if (steps, reference, motion) != wanted:
+        settings.warn(f"the weights gain nothing beyond {steps} steps and guidance of {reference:g} and {motion:g}; drawn so")
     return Sampling(
-        steps=min(preset.steps, index.most_steps or preset.steps), shift=index.shift,
-        guidance_reference=min(preset.guidance_reference, most), guidance_motion=min(preset.guidance_motion, most),
+        steps=steps, shift=index.shift, guidance_reference=reference, guidance_motion=motion,
         segment_frames=min(preset.segment_frames, index.frames),
         opening_noise=index.opening_noise, seed=settings.seed, step_cache=preset.step_cache,
     )  # fmt: skip

@@ -73,8 +73,10 @@ def test_weights_that_gain_nothing_from_more_steps_and_guidance_are_not_given_th
     once = np.concatenate(list(renderer.render(reference, controls, settings(preset))))
     eager = replace(preset, steps=3, guidance_reference=2.5, guidance_motion=2.5)
     assert not np.array_equal(np.concatenate(list(renderer.render(reference, controls, settings(eager)))), once)
-    held = settings(replace(eager, weights=str(folder)))
+    told: list[str] = []
+    held = settings(replace(eager, weights=str(folder)), told)
     assert np.array_equal(np.concatenate(list(renderer.render(reference, controls, held))), once)
+    assert sum("beyond 1 steps and guidance of 1 and 1" in text for text in told) == 1
 
 
 def test_weights_stay_loaded_between_jobs_and_others_take_their_place(
