@@ -46,23 +46,27 @@ def from_weights(folder: Path, config: ModelConfig) -> tuple[Models, str]:
     return models, weights_folder.sha256(folder)
 
 
-def from_wan(folder: Path, config: ModelConfig) -> tuple[Models, str]:
+def from_wan(folder: Path, config: ModelConfig, seed: int) -> tuple[Models, str]:
     """Wan's transformer and VAE, with what is added to them at its beginning, and what identifies them.
 
     Args:
         folder: with ``transformer`` and ``vae``, as diffusers keeps Wan 2.1.
+        config: of what is added.
+        seed: likewise.
 
     Raises:
         MissingRequirement, UnreadableInput: see `convert.load_wan`.
     """
+    torch.manual_seed(seed)
     added = {name: config.transformer[name] for name in ("pose_channels", "motion_dim")}
     transformer = load_wan(folder, text=False, **added)
     pose_encoder, face_motion = PoseEncoder(**config.pose_encoder), FaceMotionEncoder(**config.face_motion)
+    face_motion.initialise()
     models = Models(
         transformer=transformer, vae=load_vae(folder / "vae"), pose_encoder=pose_encoder, face_motion=face_motion
     )  # fmt: skip
     sizes = sorted((path.name, path.stat().st_size) for path in folder.rglob("*.safetensors"))
-    return models, hashlib.sha256(f"wan/{config}/{sizes}".encode()).hexdigest()
+    return models, hashlib.sha256(f"wan/{config}/{seed}/{sizes}".encode()).hexdigest()
 
 
 def load_vae(folder: Path) -> AutoencoderKLWan:

@@ -143,7 +143,7 @@ def _begin(options: Options, config: ModelConfig, usual: Defaults, say: Say) -> 
     if options.init:
         return begin.from_weights(options.init, config)
     if options.wan:
-        return begin.from_wan(options.wan, config)
+        return begin.from_wan(options.wan, config, options.seed)
     if not config.vae or not usual.vae_steps:
         raise MissingRequirement(
             f"--config {options.config} begins with the weights of Wan 2.1", "say --wan DIR, or --init DIR to go on from your own"

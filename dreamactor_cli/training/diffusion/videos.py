@@ -6,6 +6,7 @@ Pixels of a clip are read when its shard is made; what was measured comes from t
 from __future__ import annotations
 
 import hashlib
+import mimetypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -104,7 +105,7 @@ def survey(folder: Path, frames: int, area: int, cache: Cache, say: Say, workers
     """
     if not folder.is_dir():
         raise UnreadableInput(f"{folder} is not a folder", "name a folder of videos with --videos")
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".") and is_video(path))
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".") and _is_meant(path))
     if not paths:
         raise UnreadableInput(f"{folder} holds no videos", "name a folder of videos with --videos")
     found: list[Stretch] = []
@@ -124,6 +125,11 @@ def survey(folder: Path, frames: int, area: int, cache: Cache, say: Say, workers
         )
     found.sort(key=lambda stretch: (stretch.size, stretch.sha256, stretch.first))
     return OwnVideos(stretches=tuple(found), frames=frames, cache=cache.root)
+
+
+def _is_meant(path: Path) -> bool:
+    """Whether a file is a video, or calls itself one; the latter is refused by name where it is damaged."""
+    return (mimetypes.guess_type(path.name)[0] or "").startswith("video/") or is_video(path)
 
 
 def _stretches(path: Path, frames: int, area: int, cache: Cache, workers: int | None) -> list[Stretch]:
