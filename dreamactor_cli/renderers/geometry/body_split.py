@@ -50,6 +50,7 @@ HEM_WIDTH = 1.2  # likewise, of one that ends at a hem
 HEM_FROM = 2  # the first of eight lines, on which a hem may be: above it is the torso's
 HEM_NARROWS = 0.75  # width two lines below a hem against that above it
 SKIRT_FILLED = 0.8  # share of the space between two thighs that a skirt fills
+SKIRT_COLOR = 80.0  # of 442: what lies between two thighs and differs more from either is seen between them
 SKIRT_AT = (0.3, 0.85)  # from where to where along the thighs
 
 
@@ -86,7 +87,7 @@ def split(image: U8, alpha: F32, skeleton: Skeleton, order: Sequence[int]) -> Sp
     person = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) > SOMEBODY
     rows, columns = np.mgrid[0 : size[1], 0 : size[0]]
     points = (np.stack([columns.ravel(), rows.ravel()], 1) + 0.5) / shrink - 0.5
-    carried = _carried(skeleton, person, shrink)
+    carried = _carried(skeleton, small, person, shrink)
     reach = _reach(points, skeleton, carried).reshape(len(PARTS), size[1], size[0])
     labels = _labels(small, person, _priority(reach, order))
     return Split(labels=labels, reach=reach.astype(np.float32), shrink=shrink, carried=carried)
@@ -127,7 +128,7 @@ def _seen(skeleton: Skeleton, point: int) -> bool:
     return point >= len(skeleton.score) or bool(skeleton.score[point] > 0.65)
 
 
-def _carried(skeleton: Skeleton, person: Mask, shrink: float) -> tuple[int, ...]:
+def _carried(skeleton: Skeleton, image: U8, person: Mask, shrink: float) -> tuple[int, ...]:
     """See `Split.carried`."""
     own = list(range(len(PARTS)))
     thighs = [PARTS.index("left_thigh"), PARTS.index("right_thigh")]
@@ -141,7 +142,8 @@ def _carried(skeleton: Skeleton, person: Mask, shrink: float) -> tuple[int, ...]
     filled, wide = [], []
     for t in np.linspace(*SKIRT_AT, 8):
         ends = hips + t * (knees - hips)
-        filled.append(_share(person, ends[0] + np.linspace(0.3, 0.7, 9)[:, None] * (ends[1] - ends[0]), shrink))
+        between = ends[0] + np.linspace(0.3, 0.7, 9)[:, None] * (ends[1] - ends[0])
+        filled.append(_share(person & _like(image, ends, shrink), between, shrink))
         across = np.linspace(-4.0, 4.0, 65)
         direction = (ends[1] - ends[0]) / max(float(np.linalg.norm(ends[1] - ends[0])), 1e-6)
         line = ends.mean(0) + across[:, None] * thigh * direction
@@ -160,6 +162,14 @@ def _hem(wide: Array, filled: Array) -> bool:
     narrower = wide[2:] < HEM_NARROWS * wide[:-2]
     whole = np.array([filled[: row + 1].mean() for row in range(len(narrower))]) > SKIRT_FILLED
     return bool((narrower & whole & (wide[:-2] > HEM_WIDTH))[HEM_FROM:].any())
+
+
+def _like(image: U8, points: Array, shrink: float) -> Mask:
+    """Where a picture (h, w, 3) has about the colour that it has at one of points (N, 2) px, (h, w)."""
+    x, y = np.rint((points + 0.5) * shrink - 0.5).astype(int).T
+    x, y = np.clip(x, 0, image.shape[1] - 1), np.clip(y, 0, image.shape[0] - 1)
+    off = image[:, :, None].astype(np.float32) - image[y, x].astype(np.float32)
+    return np.asarray(np.linalg.norm(off, axis=3).min(2) < SKIRT_COLOR)
 
 
 def _share(person: Mask, points: Array, shrink: float) -> float:

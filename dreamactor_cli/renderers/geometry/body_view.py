@@ -165,7 +165,8 @@ def _separate(image: U8, matte: NDArray[np.float32], skeleton: Skeleton, face: F
     if face is not None:
         solid = np.maximum(solid, oval_mask(face.landmarks, width, height, 0.0))
     layers = separate(
-        image, connected(matte, skeleton), solid, thin=THIN, texture_fade=TEXTURE_FADE, tolerance=TOLERANCE, stray=STRAY
+        image, connected(matte, skeleton), solid, thin=THIN, texture_fade=TEXTURE_FADE, tolerance=TOLERANCE, stray=STRAY,
+        patches=True,
     )  # fmt: skip
     if face is None:
         return layers

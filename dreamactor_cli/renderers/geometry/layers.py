@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreamactor_cli.renderers.geometry.patches import close_hole
+
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
@@ -46,6 +48,7 @@ def separate(
     texture_fade: tuple[float, float] = TEXTURE_FADE,
     tolerance: float = TOLERANCE,
     stray: float = 255.0,
+    patches: bool = False,
 ) -> Layers:
     """Cut a picture into layers.
 
@@ -58,13 +61,17 @@ def separate(
         texture_fade: of `complete_background`.
         tolerance: grey levels by which the composite of the layers may miss the picture.
         stray: grey levels by which a colour of the outline may differ from those of the person beside it.
+        patches: continue the background by `patches.close_hole`, for who uncovers more of it than a rim.
     """
     picture = image.astype(np.float32)
     alpha = refine_matte(picture, matte, solid)
-    background = complete_background(image, dilate(alpha > 0.05, 0.03 * len(image)), texture_fade)
+    hole = dilate(alpha > 0.05, 0.03 * len(image))
+    background = complete_background(image, hole, texture_fade)
     spread = spread_color(picture, alpha > 0.95)
     alpha = recolor_matte(picture, alpha, spread, background)
     alpha = np.where(alpha < thin, alpha, np.maximum(alpha, least_alpha(picture, background)))
+    if patches:  # only now: what tells person and background apart is their smooth continuation
+        background = np.clip(close_hole(background, hole), 0, 255)
     a = alpha[..., None]
     # F = (I - (1-a) B) / a takes the background's light out of hair and outline.
     unmixed = np.clip((picture - (1 - a) * background) / np.maximum(a, 0.05), 0, 255)
