@@ -138,16 +138,12 @@ def check() -> None:
     _espeak()
 
 
-def seed(number: int) -> None:
-    """Seed the noise of the voices."""
-    _espeak().seed(number)
-
-
 def speak(languages: Sequence[str], variants: Sequence[str], chance: random.Random) -> voices.Utterance | None:
     """Say something in a random voice; None if nothing usable came of it."""
     language = chance.choice(languages)
     text = utterance(ACCENTS.get(language, language), chance)
     voice = f"{language}+{chance.choice(variants)}" if chance.random() < 0.95 else language
+    _espeak().seed(chance.getrandbits(31))
     samples, phonemes = _espeak().say(
         text, voice, rate=int(chance.triangular(95, 240, 165)), pitch=chance.randint(15, 85), pitch_range=chance.randint(15, 90)
     )
