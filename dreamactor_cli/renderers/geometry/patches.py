@@ -22,7 +22,7 @@ RADIUS = 3  # px: a patch has 7x7
 LONGEST = 512  # px of the longer side, up to which patches are compared; beyond that what they found is copied
 SHALLOW = 3.0  # px: depth of the hole at the coarsest level, where what lies around it says all
 LEAST = 24  # px of the shorter side at the coarsest level
-SOURCES = 400  # patches outside the hole, below which there is nothing to choose from
+SOURCES = 100  # patches outside the hole, below which there is nothing to choose from
 ROUNDS = (12, 8, 6, 4)  # of searching and voting, from the coarsest level on; the last number holds for all others
 SWEEPS = 2  # of a search over all patches
 TRUST = 0.7  # weight of a pixel of the hole against that of the one before it, from the rim inwards
@@ -30,6 +30,7 @@ LEAST_TRUST = 0.02
 LAID = 0.01  # how much a colour keeps to its patch, against differences from its four neighbours: it gives way over 10 px
 SETTLING = 120  # rounds of successive over-relaxation
 OVER = 1.7
+NEXT = ((0, 1), (1, 0), (0, -1), (-1, 0))  # row and column of the neighbours
 
 
 def close_hole(picture: F32, hole: U8) -> F32:
@@ -37,6 +38,8 @@ def close_hole(picture: F32, hole: U8) -> F32:
 
     What stands in the hole is where the search begins: a smooth continuation. Where too little lies outside, it stays.
     """
+    if not hole.any():
+        return picture
     height, width = hole.shape
     scale = min(1.0, LONGEST / max(height, width))
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
@@ -52,18 +55,24 @@ def close_hole(picture: F32, hole: U8) -> F32:
         field = _begin(field, sources)
         rounds = ROUNDS[min(number, len(ROUNDS) - 1)]
         weight = _weights(open_)
+        wanted = cv2.dilate(open_, np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.uint8))
         for turn in range(rounds):
-            cost = _search(colors, field, open_, sources, weight, SWEEPS, turn + 31 * number)
+            cost = _search(colors, field, wanted, sources, weight, turn + 31 * number)
             _vote(colors, field, cost, open_, weight)
     assert field is not None
-    voted = colors.copy()
-    _settle(colors, voted, field, cost, levels[-1][1], weight)
-    if scale == 1:
-        return np.where(hole[..., None] > 0, colors, picture)
+    voted, open_ = colors.copy(), levels[-1][1]
+    _settle(colors, voted, _differences(colors, field, cost, open_, weight), open_)
+    closed = colors if scale == 1 else _enlarged_by(colors, picture, hole, field)
+    return np.where(hole[..., None] > 0, closed, picture)
+
+
+def _enlarged_by(colors: F32, picture: F32, hole: U8, field: I32) -> F32:
+    """What was found in a smaller picture, (h, w, 3), with the detail of the larger one, (H, W, 3)."""
+    (rows, columns), (height, width) = field.shape[:2], hole.shape
     copied = picture.copy()
-    _copy(picture, copied, hole, field, (size[1] / height, size[0] / width))
-    off = cv2.resize(colors - cv2.resize(copied, size, interpolation=cv2.INTER_AREA), (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.where(hole[..., None] > 0, copied + off, picture)
+    _copy(picture, copied, hole, field, (rows / height, columns / width))
+    off = colors - cv2.resize(copied, (columns, rows), interpolation=cv2.INTER_AREA)
+    return np.asarray(copied + cv2.resize(off, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _resized(picture: F32, hole: U8, size: tuple[int, int]) -> tuple[F32, U8]:
@@ -150,22 +159,28 @@ def _distance(colors, weight, y, x, v, u, least):  # type: ignore[no-untyped-def
 
 
 @_kernel
-def _search(colors, field, hole, sources, weight, sweeps, seed):  # type: ignore[no-untyped-def]
-    """Better patches for all that touch the hole, in place; their distances (H, W)."""
-    height, width = hole.shape
+def _attempt(colors, weight, sources, field, cost, y, x, v, u):  # type: ignore[no-untyped-def]
+    """Take the patch around (v, u) for the one around (y, x), in place, if it is a better one."""
+    height, width = sources.shape
+    if v < 0 or v >= height or u < 0 or u >= width or not sources[v, u]:
+        return
+    found = _distance(colors, weight, y, x, v, u, cost[y, x])
+    if found < cost[y, x]:
+        cost[y, x], field[y, x, 0], field[y, x, 1] = found, v, u
+
+
+@_kernel
+def _search(colors, field, wanted, sources, weight, seed):  # type: ignore[no-untyped-def]
+    """Better patches for those that are wanted, in place: what neighbours found, and places by chance; their distances (H, W)."""
+    height, width = wanted.shape
     far = np.float32(3e38)
     cost = np.full((height, width), far, np.float32)
-    wanted = np.zeros((height, width), np.uint8)
-    for y in range(height):
-        for x in range(width):
-            if hole[y, x]:
-                wanted[max(y - RADIUS, 0) : y + RADIUS + 1, max(x - RADIUS, 0) : x + RADIUS + 1] = 1
     for y in range(height):
         for x in range(width):
             if wanted[y, x]:
                 cost[y, x] = _distance(colors, weight, y, x, field[y, x, 0], field[y, x, 1], far)
     state = np.uint32(2463534242 + 7919 * seed)
-    for sweep in range(sweeps):
+    for sweep in range(SWEEPS):
         step = 1 if sweep % 2 == 0 else -1
         for j in range(height):
             y = j if step == 1 else height - 1 - j
@@ -173,16 +188,10 @@ def _search(colors, field, hole, sources, weight, sweeps, seed):  # type: ignore
                 x = i if step == 1 else width - 1 - i
                 if not wanted[y, x]:
                     continue
-                for axis in range(2):
-                    b, a = (y - step, x) if axis == 0 else (y, x - step)
-                    if b < 0 or b >= height or a < 0 or a >= width or not wanted[b, a]:
-                        continue
-                    v, u = field[b, a, 0] + y - b, field[b, a, 1] + x - a
-                    if v < 0 or v >= height or u < 0 or u >= width or not sources[v, u]:
-                        continue
-                    found = _distance(colors, weight, y, x, v, u, cost[y, x])
-                    if found < cost[y, x]:
-                        cost[y, x], field[y, x, 0], field[y, x, 1] = found, v, u
+                for b, a in ((y - step, x), (y, x - step)):
+                    if 0 <= b < height and 0 <= a < width and wanted[b, a]:
+                        v, u = field[b, a, 0] + y - b, field[b, a, 1] + x - a
+                        _attempt(colors, weight, sources, field, cost, y, x, v, u)
                 reach = max(height, width)
                 while reach >= 1:
                     state ^= state << np.uint32(13)
@@ -190,12 +199,8 @@ def _search(colors, field, hole, sources, weight, sweeps, seed):  # type: ignore
                     state ^= state << np.uint32(5)
                     v = field[y, x, 0] + np.int64(state & np.uint32(0xFFFF)) * (2 * reach + 1) // 65536 - reach
                     u = field[y, x, 1] + np.int64(state >> np.uint32(16)) * (2 * reach + 1) // 65536 - reach
+                    _attempt(colors, weight, sources, field, cost, y, x, v, u)
                     reach //= 2
-                    if v < 0 or v >= height or u < 0 or u >= width or not sources[v, u]:
-                        continue
-                    found = _distance(colors, weight, y, x, v, u, cost[y, x])
-                    if found < cost[y, x]:
-                        cost[y, x], field[y, x, 0], field[y, x, 1] = found, v, u
     return cost
 
 
@@ -256,17 +261,17 @@ def _copy(picture, out, hole, field, shrink):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def _settle(colors, voted, field, cost, hole, weight):  # type: ignore[no-untyped-def]
-    """Even out borders between patches, in place: differences of neighbours are as where they come from (Poisson)."""
+def _differences(colors, field, cost, hole, weight):  # type: ignore[no-untyped-def]
+    """From each pixel of the hole to its four neighbours, as where its patches come from, (H, W, 4, 3)."""
     height, width = hole.shape
     spread = _spread(cost, hole)
-    steps = np.zeros((height, width, 4, 3), np.float32)
+    out = np.zeros((height, width, 4, 3), np.float32)
     for y in range(height):
         for x in range(width):
             if not hole[y, x]:
                 continue
             for n in range(4):
-                b, a = (0, 1, 0, -1)[n], (1, 0, -1, 0)[n]
+                b, a = NEXT[n]
                 share = np.float32(0)
                 for dy in range(-RADIUS, RADIUS + 1):
                     for dx in range(-RADIUS, RADIUS + 1):
@@ -278,11 +283,18 @@ def _settle(colors, voted, field, cost, hole, weight):  # type: ignore[no-untype
                             continue
                         w = weight[row, column] * np.exp(-cost[row, column] / spread)
                         for c in range(3):
-                            steps[y, x, n, c] += w * (colors[v + b, u + a, c] - colors[v, u, c])
+                            out[y, x, n, c] += w * (colors[v + b, u + a, c] - colors[v, u, c])
                         share += w
                 if share > 0:
                     for c in range(3):
-                        steps[y, x, n, c] /= share
+                        out[y, x, n, c] /= share
+    return out
+
+
+@_kernel
+def _settle(colors, voted, differences, hole):  # type: ignore[no-untyped-def]
+    """Even out borders between patches, in place: differences of neighbours are as where they come from (Poisson)."""
+    height, width = hole.shape
     for _ in range(SETTLING):
         for y in range(height):
             for x in range(width):
@@ -291,11 +303,10 @@ def _settle(colors, voted, field, cost, hole, weight):  # type: ignore[no-untype
                 for c in range(3):
                     total, count = LAID * voted[y, x, c], LAID
                     for n in range(4):
-                        row, column = y + (0, 1, 0, -1)[n], x + (1, 0, -1, 0)[n]
-                        if row < 0 or row >= height or column < 0 or column >= width:
-                            continue
-                        total += colors[row, column, c] - steps[y, x, n, c]
-                        count += 1
+                        row, column = y + NEXT[n][0], x + NEXT[n][1]
+                        if 0 <= row < height and 0 <= column < width:
+                            total += colors[row, column, c] - differences[y, x, n, c]
+                            count += 1
                     colors[y, x, c] += OVER * (total / count - colors[y, x, c])
 
 
