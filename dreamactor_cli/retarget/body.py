@@ -4,8 +4,9 @@ A bone of the reference turns as the driver's bone has turned since the anchor f
 ``w_t = G_t S(F_a^T v_a -> F_t^T v_t) G^T w`` with the torso frames ``F`` of the driver and ``G`` of the reference,
 ``G_t = F_t F_a^T G``, and ``S(a -> b)`` the smallest rotation that takes a to b. Lengths are the reference's, so that neither
 the driver's build nor its foreshortening is drawn. Picture and driver may begin in different poses: the further an arm or a leg
-of the driver has moved since the anchor, the more the reference's takes the driver's pose; in absolute motion it does so at
-once. With ``--bone-length off`` joints move by the driver's displacements instead, scaled by the size of the body alone.
+of the driver moves, the more the reference's takes the driver's pose: in the whole of a filmed clip alike, and in a built-in
+motion, which knows no picture, the further it has moved since the anchor; in absolute motion wholly and at once. With
+``--bone-length off`` joints move by the driver's displacements instead, scaled by the size of the body alone.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ SPINE_GIVES = 0.1  # of the spine: how far the shoulders go where the driver's w
 NECK_GIVES = 0.3  # of the neck: likewise the head
 LEAN = 0.25  # of the spine: how far the shoulders of a standing reference go with those of a driver without legs
 RISE = 0.12  # of the spine: how far a body rises that the lower edge of the picture cuts
-ARRIVES = (10.0, 75.0)  # degrees that the driver's limb has moved, between which the reference's takes its pose
+ARRIVES = (10.0, 75.0)  # degrees that a built-in motion's limb has moved, between which the reference's takes its pose
+FOLLOWS = (10.0, 45.0)  # likewise degrees that a filmed driver's limb moves in all but the wildest frames of the clip
+WILD = 5.0  # percent of them
 NECK_BEND = 0.4  # rad that the neck bends before a head that is not driven rolls with the shoulders
 LEGS = np.array([bone.part == "legs" for bone in BONES])
 FEET = ((27, 29, 31), (28, 30, 32))
@@ -148,6 +151,7 @@ class BodyRetarget:
         self._anchor_bones, self._anchor_neck = at.bones[0], at.neck[0]
         self._anchor_frame = torso_frames(at.bones, self.driven.hips)[0]
         self._anchor_within = rotations.unit(self._anchor_bones, UP) @ self._anchor_frame
+        self._follows = None if self.driver.made_up or self._absolute else self._following()
         self._travel = self._size_ratio()
         self.shift = np.zeros((driver.num_frames, 2))
         if self.driven.whole:
@@ -256,11 +260,23 @@ class BodyRetarget:
 
     def _arrival(self, now: Array) -> Array:
         """How far each bone has come from the reference's pose to the driver's, 0..1, (T, 21)."""
+        if self._follows is not None:
+            return np.broadcast_to(self._follows, now.shape[:2])
+        return _by_limb(smoothstep(self._swung_by(now), *ARRIVES))
+
+    def _following(self) -> Array:
+        """The same of a filmed clip as a whole, (21,): whoever dances is followed from the first frame."""
+        swung = []
+        for part in self.driver.stretches():
+            bones = self.driver.describe(part).bones
+            swung.append(self._swung_by(rotations.unit(bones, UP) @ torso_frames(bones, self.driven.hips)))
+        most = np.percentile(np.concatenate(swung), 100 - WILD, axis=0)
+        return _by_limb(smoothstep(most[None], *FOLLOWS))[0]
+
+    def _swung_by(self, now: Array) -> Array:
+        """Degrees by which each limb has moved within the torso since the anchor, (T, 4)."""
         angle = np.degrees(np.arccos(np.clip((now * self._anchor_within).sum(2), -1, 1)))
-        out = np.zeros(now.shape[:2])
-        for main, rest in LIMBS:
-            out[:, [*main, *rest]] = smoothstep(angle[:, list(main)].max(1), *ARRIVES)[:, None]
-        return out
+        return np.stack([angle[:, list(main)].max(1) for main, _ in LIMBS], 1)
 
     def _lengthened(self, bones: Array, theirs: Array, scale: Array, zoom: Array) -> Array:
         """Bones at the length of the reference's; what the picture says of the driver's length counts a little."""
@@ -358,3 +374,11 @@ class BodyRetarget:
 def _apply(turns: Array, bones: Array) -> Array:
     """Bones (21, 3) under rotations (T, 21, 3, 3), (T, 21, 3)."""
     return np.einsum("tkij,kj->tki", turns, bones)
+
+
+def _by_limb(values: Array) -> Array:
+    """What is true of each limb (T, 4), of its bones, (T, 21); 0 of the torso's."""
+    out = np.zeros((len(values), NUM_BONES))
+    for column, (main, rest) in enumerate(LIMBS):
+        out[:, [*main, *rest]] = values[:, column, None]
+    return out

@@ -118,6 +118,17 @@ def test_a_limb_that_comes_far_takes_the_drivers_pose(perform: Callable[..., Con
     assert (out.joints_2d[-1, [15, 16], 1] > out.joints_2d[-1, [11, 12], 1] + 60).all()  # the hands hang, as the driver's do
 
 
+def test_a_limb_that_moves_far_in_a_film_is_followed_from_the_first_frame(perform: Callable[..., Controls]) -> None:
+    """A filmed driver's pose is one that a picture can be in, unlike the standing figure of a built-in motion."""
+    driver = perform(1.0, rightArmRaise=(150, 60, 60), leftArmRaise=(80, 84, 80))
+    driver = move_controls(replace(driver, extractor_versions={}, width=4000, height=4000), 1.0, np.full(2, -2000.0))
+    reference = picture(pose(armRaise=10.0))
+    out = moved(reference, driver).body
+    assert out is not None
+    assert out.joints_2d[0, 16, 1] < out.joints_2d[0, 12, 1] - 60  # one hand is up, as the driver's is
+    np.testing.assert_allclose(out.joints_2d[0, 15], reference.body.joints_2d[0, 15], atol=8)  # the other hangs as before
+
+
 def test_absolute_motion_takes_the_drivers_pose_at_once(perform: Callable[..., Controls]) -> None:
     driver = perform(0.4, rightArmRaise=(90, 90))
     out = moved(picture(scaled(pose(), arm=1.4)), driver, motion="absolute").body
