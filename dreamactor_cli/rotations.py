@@ -70,23 +70,27 @@ def euler_zxy(rotation: Array) -> Array:
 
 def about_axis(axis: int, degrees: Array) -> Array:
     """Rotations (T, 3, 3) about x (0), y (1) or z (2) by angles (T,); positive turns the next axis towards the one after."""
-    angle = np.radians(np.asarray(degrees, np.float64))
-    out = np.tile(np.eye(3), (len(angle), 1, 1))
+    turn = np.radians(np.asarray(degrees, np.float64))
+    out = np.tile(np.eye(3), (len(turn), 1, 1))
     i, j = (axis + 1) % 3, (axis + 2) % 3
-    out[:, i, i] = out[:, j, j] = np.cos(angle)
-    out[:, j, i], out[:, i, j] = np.sin(angle), -np.sin(angle)
+    out[:, i, i] = out[:, j, j] = np.cos(turn)
+    out[:, j, i], out[:, i, j] = np.sin(turn), -np.sin(turn)
     return out
+
+
+def angle(rotation: Array) -> Array:
+    """Angles (...) of rotations (..., 3, 3), degrees."""
+    return np.asarray(np.degrees(np.arccos(np.clip((np.trace(rotation, axis1=-2, axis2=-1) - 1) / 2, -1, 1))))
 
 
 def partly(rotation: Array, share: Array) -> Array:
     """Rotations (..., 3, 3) by a share (...), 0..1, of their angle, about the same axes."""
     if (share == 1).all():
         return rotation
-    cosine = np.clip((np.trace(rotation, axis1=-2, axis2=-1) - 1) / 2, -1, 1)
     skew = (rotation - rotation.swapaxes(-1, -2)) / 2
     axis = np.stack([skew[..., 2, 1], skew[..., 0, 2], skew[..., 1, 0]], -1)
     axis = cross_matrix(unit(axis, np.broadcast_to([0.0, 0.0, 1.0], axis.shape)))
-    turn = (np.arccos(cosine) * share)[..., None, None]
+    turn = (np.radians(angle(rotation)) * share)[..., None, None]
     return np.asarray(np.eye(3) + np.sin(turn) * axis + (1 - np.cos(turn)) * (axis @ axis))
 
 

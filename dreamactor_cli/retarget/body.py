@@ -5,7 +5,8 @@ A bone of the reference turns as the driver's bone has turned since the anchor f
 ``G_t = F_t F_a^T G``, and ``S(a -> b)`` the smallest rotation that takes a to b. Lengths are the reference's, so that neither
 the driver's build nor its foreshortening is drawn. Picture and driver may begin in different poses: the further an arm or a leg
 of the driver moves, the more the reference's takes the driver's pose: in the whole of a filmed clip alike, and in a built-in
-motion, which knows no picture, the further it has moved since the anchor; in absolute motion wholly and at once. With
+motion, which knows no picture, the further it has moved since the anchor; in absolute motion wholly and at once. So with the
+torso of a filmed driver: the more it bends or turns, the more the reference's is put as the driver's from the first frame. With
 ``--bone-length off`` joints move by the driver's displacements instead, scaled by the size of the body alone.
 """
 
@@ -46,8 +47,9 @@ NECK_GIVES = 0.3  # of the neck: likewise the head
 LEAN = 0.25  # of the spine: how far the shoulders of a standing reference go with those of a driver without legs
 RISE = 0.12  # of the spine: how far a body rises that the lower edge of the picture cuts
 ARRIVES = (10.0, 75.0)  # degrees that a built-in motion's limb has moved, between which the reference's takes its pose
-FOLLOWS = (10.0, 45.0)  # likewise degrees that a filmed driver's limb moves in all but the wildest frames of the clip
+FOLLOWS = (10.0, 30.0)  # likewise degrees that a filmed driver's limb or torso moves in all but the wildest frames of the clip
 WILD = 5.0  # percent of them
+APART = (60.0, 120.0)  # degrees between the torsos of picture and driver, between which the reference's ceases to follow
 NECK_BEND = 0.4  # rad that the neck bends before a head that is not driven rolls with the shoulders
 LEGS = np.array([bone.part == "legs" for bone in BONES])
 FEET = ((27, 29, 31), (28, 30, 32))
@@ -151,7 +153,11 @@ class BodyRetarget:
         self._anchor_bones, self._anchor_neck = at.bones[0], at.neck[0]
         self._anchor_frame = torso_frames(at.bones, self.driven.hips)[0]
         self._anchor_within = rotations.unit(self._anchor_bones, UP) @ self._anchor_frame
-        self._follows = None if self.driver.made_up or self._absolute else self._following()
+        self._follows: Array | None = None
+        faces = float(self._absolute)
+        if not self.driver.made_up and not self._absolute:
+            self._follows, faces = self._following()
+        self._facing = rotations.partly(self._anchor_frame @ self._frame.T, np.asarray(faces))
         self._travel = self._size_ratio()
         self.shift = np.zeros((driver.num_frames, 2))
         if self.driven.whole:
@@ -234,7 +240,7 @@ class BodyRetarget:
         still = np.broadcast_to(np.eye(3), frames.shape)
         torso = still
         if self.driven.bones[SPINE]:
-            torso = frames @ (self._frame if self._absolute else self._anchor_frame).T
+            torso = frames @ self._anchor_frame.T @ self._facing
         followed = (torso @ self._frame)[:, None] @ self._swings(bones, frames) @ self._frame.T
         out = np.empty((len(bones), NUM_BONES, 3, 3))
         for k, bone in enumerate(BONES):
@@ -264,14 +270,19 @@ class BodyRetarget:
             return np.broadcast_to(self._follows, now.shape[:2])
         return _by_limb(smoothstep(self._swung_by(now), *ARRIVES))
 
-    def _following(self) -> Array:
-        """The same of a filmed clip as a whole, (21,): whoever dances is followed from the first frame."""
-        swung = []
+    def _following(self) -> tuple[Array, float]:
+        """The same of a filmed clip as a whole, (21,), and of the torso: whoever dances is followed from the first frame."""
+        limbs, torso = [], []
         for part in self.driver.stretches():
             bones = self.driver.describe(part).bones
-            swung.append(self._swung_by(rotations.unit(bones, UP) @ torso_frames(bones, self.driven.hips)))
-        most = np.percentile(np.concatenate(swung), 100 - WILD, axis=0)
-        return _by_limb(smoothstep(most[None], *FOLLOWS))[0]
+            frames = torso_frames(bones, self.driven.hips)
+            limbs.append(self._swung_by(rotations.unit(bones, UP) @ frames))
+            torso.append(rotations.angle(frames @ self._anchor_frame.T))
+        most = np.percentile(np.concatenate(limbs), 100 - WILD, axis=0)
+        bent = np.percentile(np.concatenate(torso), 100 - WILD)
+        apart = rotations.angle(self._anchor_frame @ self._frame.T)
+        faces = smoothstep(bent, *FOLLOWS) * (1 - smoothstep(apart, *APART))
+        return _by_limb(smoothstep(most[None], *FOLLOWS))[0], float(faces)
 
     def _swung_by(self, now: Array) -> Array:
         """Degrees by which each limb has moved within the torso since the anchor, (T, 4)."""

@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli import head_space, person_space
+from dreamactor_cli import head_space, person_space, rotations
 from dreamactor_cli.contracts import BLENDSHAPES, Appearance, Controls, ControlStream, Face, Head, Preset
 from dreamactor_cli.errors import UsageError
 from dreamactor_cli.retarget import regions
@@ -223,8 +223,8 @@ class RetargetedStream:
 
     def _appearance(self, seen: Appearance, rows: NDArray[np.int64], rotation: Array) -> Appearance:
         """The driver's pixels of rows (T,); the shading fades out where the head has turned away from the anchor's light."""
-        angle = np.degrees(np.arccos(np.clip((np.trace(rotation @ self._anchor["rotation"].T, axis1=1, axis2=2) - 1) / 2, -1, 1)))
-        trust = (1 - person_space.smoothstep(angle, *SHADING_TURN))[:, None, None, None]
+        away = rotations.angle(rotation @ self._anchor["rotation"].T)
+        trust = (1 - person_space.smoothstep(away, *SHADING_TURN))[:, None, None, None]
         ratio = seen.shading[rows].astype(np.float64)
         if self.anchor and self._anchor_shading is not None:
             ratio *= 128 / np.maximum(self._anchor_shading, 1)

@@ -129,6 +129,21 @@ def test_a_limb_that_moves_far_in_a_film_is_followed_from_the_first_frame(perfor
     np.testing.assert_allclose(out.joints_2d[0, 15], reference.body.joints_2d[0, 15], atol=8)  # the other hangs as before
 
 
+@pytest.mark.parametrize(("bend", "follows"), [(0, False), (60, True)])
+def test_a_torso_that_moves_far_in_a_film_is_put_as_the_drivers(
+    perform: Callable[..., Controls], bend: float, follows: bool
+) -> None:
+    """A squat that is seen from the side stays one, though the picture faces the other way."""
+    driver = perform(1.0, hipsYaw=(25, 25), spinePitch=(0, bend, 0))
+    driver = move_controls(replace(driver, extractor_versions={}, width=4000, height=4000), 1.0, np.full(2, -2000.0))
+    reference = picture(pose(hipsYaw=-25.0))
+    out = moved(reference, driver).body
+    assert out is not None
+    mine, theirs, now = (b.joints_3d[0, 11, 2] - b.joints_3d[0, 12, 2] for b in (reference.body, driver.body, out))
+    assert mine * theirs < 0
+    assert now == pytest.approx(theirs if follows else mine, rel=0.1)
+
+
 def test_absolute_motion_takes_the_drivers_pose_at_once(perform: Callable[..., Controls]) -> None:
     driver = perform(0.4, rightArmRaise=(90, 90))
     out = moved(picture(scaled(pose(), arm=1.4)), driver, motion="absolute").body

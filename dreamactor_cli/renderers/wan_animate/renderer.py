@@ -39,7 +39,7 @@ class WanAnimateRenderer:
     """See the module's docstring. A `renderers.needs.Demanding` one; of several references the first counts."""
 
     spec = RendererSpec(
-        name="wan-animate", version="4", needs=("face", "head"), reference_needs=("face", "head", "matte"),
+        name="wan-animate", version="5", needs=("face", "head"), reference_needs=("face", "head", "matte"),
         body_needs=("body", "hands"), scene_needs=("body", "hands", "matte"),
     )  # fmt: skip
 
