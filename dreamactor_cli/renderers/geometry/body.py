@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from dreamactor_cli.body_space import shows_body
 from dreamactor_cli.contracts import Controls, Reference
 from dreamactor_cli.person_space import PersonModel
+from dreamactor_cli.renderers.geometry.backdrop import Backdrop
 from dreamactor_cli.renderers.geometry.body_order import depth_order
 from dreamactor_cli.renderers.geometry.body_pose import Placement
 from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CARRIERS, CORE, HAND_PARTS, PARTS, other_side, with_points
 from dreamactor_cli.renderers.geometry.body_view import View, draw_part
-from dreamactor_cli.renderers.geometry.portrait import Canvas, Face, as_canvas, channels, lay_layer
+from dreamactor_cli.renderers.geometry.portrait import Canvas, Face, channels, lay_layer
 from dreamactor_cli.renderers.geometry.raster import DrawnLayer
 
 U8 = NDArray[np.uint8]
@@ -66,10 +67,11 @@ class BodyActor:
         self._views = [View(reference, 0, self._face), *(View(reference, index, None) for index in shown)]
         first = self._views[0]
         self._sources = choose_sources(self._views)
-        self.background = as_canvas(first.layers.background)
         self._head: PersonModel | None = None
         if self._face is not None:
             self._head = PersonModel(first.nodes[first.parts[CORE].nodes], self._face.landmarks, self._face.pose)
+        rest, _ = self.moved(self._rest, 0)
+        self.backdrop = Backdrop(first.layers.background, first.layers.empty, rest)
 
     def turns_too_far(self, controls: Controls) -> bool:
         """Whether the torso of one of the frames turns further than the picture can follow."""
@@ -88,8 +90,8 @@ class BodyActor:
         """Frame number ``index`` of a window of controls: (H, W, 3), or (H, W, 4) with alpha."""
         if controls.body is None:  # nothing of it moves
             controls, index = self._rest, 0
-        places, triangles = self._moved(controls, index)
-        canvas = np.zeros_like(self.background) if alpha else self.background.copy()
+        places, triangles = self.moved(controls, index)
+        canvas = np.zeros((self.height, self.width), np.uint32) if alpha else self.backdrop.canvas(places)
         for part in self.draw_order(controls, index):
             if part == CORE:
                 self._lay_core(canvas, places[part], controls, index)
@@ -120,7 +122,7 @@ class BodyActor:
         turned = now[bone.end] - now[bone.start] - along
         return bool(np.linalg.norm(turned) < TURNED * np.linalg.norm(along))
 
-    def _moved(self, controls: Controls, index: int) -> tuple[dict[int, Array], dict[int, I32]]:
+    def moved(self, controls: Controls, index: int) -> tuple[dict[int, Array], dict[int, I32]]:
         """Nodes of all parts in a frame, and the triangles of those that lose some."""
         places: dict[int, Array] = {}
         triangles: dict[int, I32] = {}
@@ -131,17 +133,19 @@ class BodyActor:
                 moved = view.move(self._place(view, controls, index), controls, index, own, mirrored)
                 places |= moved.places
                 triangles |= moved.triangles
+        if self._head is not None and self._face is not None and controls.head is not None and controls.face is not None:
+            pose, landmarks = self._face.of_frame(controls, index)
+            still, field = (of[index].astype(np.float64) for of in (controls.head.head_2d, controls.head.field))
+            places[CORE] = self._head.move_on(pose, landmarks, still, places[CORE], field)
         return places, triangles
 
-    def _lay_core(self, canvas: Canvas, places: Array, controls: Controls, index: int) -> None:
+    def _lay_core(self, canvas: Canvas, vertices: Array, controls: Controls, index: int) -> None:
         """Lay torso and head over the canvas, in place, and the face on them."""
-        face, head = self._face, controls.head
-        if face is None or self._head is None or head is None or controls.face is None:
-            self._lay(canvas, CORE, places)
+        face = self._face
+        if face is None or controls.head is None or controls.face is None:
+            self._lay(canvas, CORE, vertices)
             return
         pose, landmarks = face.of_frame(controls, index)
-        still = head.head_2d[index].astype(np.float64)
-        vertices = self._head.move_on(pose, landmarks, still, places, head.field[index].astype(np.float64))
         drawn = face.drawn(controls, pose, landmarks)
         self._lay(canvas, CORE, vertices, behind=drawn)
         face.lay(canvas, drawn, controls, index)

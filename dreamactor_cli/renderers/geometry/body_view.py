@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
@@ -171,7 +172,7 @@ def _separate(image: U8, matte: NDArray[np.float32], skeleton: Skeleton, face: F
     if face is None:
         return layers
     neck = fill(layers.color, jaw(face.pose, face.landmarks, width, height))
-    return Layers(color=np.clip(np.rint(neck), 0, 255).astype(np.uint8), alpha=layers.alpha, background=layers.background)
+    return replace(layers, color=np.clip(np.rint(neck), 0, 255).astype(np.uint8))
 
 
 def _part(layer: PartLayer, nodes: Array, triangles: I32) -> Part:

@@ -32,11 +32,13 @@ class Layers:
         color: (H, W, 3), the person's colours, continued beyond the outline.
         alpha: (H, W), 0..255.
         background: (H, W, 3), the picture without the person.
+        empty: likewise, without what the person does to the picture along the outline either.
     """
 
     color: U8
     alpha: U8
     background: U8
+    empty: U8
 
 
 def separate(
@@ -80,12 +82,16 @@ def separate(
     color = np.where(a > 0.98, picture, np.where(a > 0.12, unmixed, spread))
     # Where the matte is thin, the background plate takes what is missing to the picture.
     rest = np.clip((picture - a * color) / np.maximum(1 - a, 0.05), 0, 255)
-    background = np.where(a < thin, rest, background)
-    return _exact(image, _u8(color), _u8(alpha * 255), _u8(background), tolerance)
+    layers = Layers(
+        color=_u8(color), alpha=_u8(alpha * 255), background=_u8(np.where(a < thin, rest, background)), empty=_u8(background)
+    )
+    _exact(image, layers, tolerance)
+    return layers
 
 
-def _exact(image: U8, color: U8, alpha: U8, background: U8, tolerance: float) -> Layers:
-    """Layers whose composite is the picture: where no colours can explain it, a pixel goes wholly to one layer."""
+def _exact(image: U8, layers: Layers, tolerance: float) -> None:
+    """Make the composite of layers the picture, in place: where no colours can explain it, a pixel goes wholly to one layer."""
+    color, alpha, background = layers.color, layers.alpha, layers.background
     a = alpha[..., None].astype(np.float32) / 255
     composite = a * color + (1 - a) * background
     off = np.abs(composite - image).max(2) > tolerance
@@ -94,7 +100,6 @@ def _exact(image: U8, color: U8, alpha: U8, background: U8, tolerance: float) ->
     nobody = off & ~person
     color[person], alpha[person] = image[person], 255
     background[nobody], alpha[nobody] = image[nobody], 0
-    return Layers(color=color, alpha=alpha, background=background)
 
 
 def refine_matte(picture: F32, matte: F32, solid: U8) -> F32:

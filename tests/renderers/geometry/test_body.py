@@ -16,6 +16,7 @@ from dreamactor_cli.renderers.geometry.body_order import depth_order
 from dreamactor_cli.renderers.geometry.body_skeleton import BONE_INDEX, CORE, PARTS, skeleton_of, with_points
 from dreamactor_cli.renderers.geometry.body_split import connected, split
 from dreamactor_cli.renderers.geometry.layers import Layers
+from dreamactor_cli.renderers.geometry.portrait import channels
 from dreamactor_cli.renderers.geometry.renderer import GeometryRenderer
 
 from .figures import COLORS, HEIGHT, PX_PER_METRE, THICKNESS, WIDTH, Figure, draw, figure
@@ -84,7 +85,7 @@ def test_no_cracks_open(standing: Figure, actor: BodyActor) -> None:
 def test_alpha_over_the_plate_is_the_frame(standing: Figure, actor: BodyActor) -> None:
     controls = standing.posed(RAISED)
     frame, layer = actor.draw(controls, 0, False), actor.draw(controls, 0, True).astype(float)
-    plate = actor.background.view(np.uint8).reshape(HEIGHT, WIDTH, 4)[..., :3]
+    plate = channels(actor.backdrop.canvas(actor.moved(controls, 0)[0]))[..., :3]
     share = layer[..., 3:] / 255
     np.testing.assert_allclose(layer[..., :3] * share + plate * (1 - share), frame, atol=3)
 
@@ -128,7 +129,7 @@ def _layers(image: U8, shown: Figure) -> dict[int, PartLayer]:
     skeleton = skeleton_of(body, None, 0, WIDTH, HEIGHT)
     alpha = np.rint(255 * reference.matte[0]).astype(np.uint8)
     cut = split(image, reference.matte[0], skeleton, order)
-    return part_layers(Layers(color=image, alpha=alpha, background=image), cut, skeleton, order)
+    return part_layers(Layers(color=image, alpha=alpha, background=image, empty=image), cut, skeleton, order)
 
 
 def test_a_thin_limb_goes_on_as_a_round_end_beyond_its_elbow(monkeypatch: pytest.MonkeyPatch) -> None:
