@@ -279,7 +279,7 @@ class BodyRetarget:
             limbs.append(self._swung_by(rotations.unit(bones, UP) @ frames))
             torso.append(rotations.angle(frames @ self._anchor_frame.T))
         most = np.percentile(np.concatenate(limbs), 100 - WILD, axis=0)
-        bent = np.percentile(np.concatenate(torso), 100 - WILD)
+        bent = np.asarray(np.percentile(np.concatenate(torso), 100 - WILD))
         apart = rotations.angle(self._anchor_frame @ self._frame.T)
         faces = smoothstep(bent, *FOLLOWS) * (1 - smoothstep(apart, *APART))
         return _by_limb(smoothstep(most[None], *FOLLOWS))[0], float(faces)
