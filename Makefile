@@ -14,6 +14,9 @@ RUN = "$(VENV)/bin/python"
 PIP = $(RUN) -m pip --disable-pip-version-check --no-input
 STAMP = $(VENV)/.installed
 
+# Installing leaves bytecode to the first import; where none may be written, every process would compile torch anew, for 20 s.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install demo test lint bench clean
 .DELETE_ON_ERROR:
 
