@@ -22,7 +22,7 @@ RADIUS = 3  # px: a patch has 7x7
 LONGEST = 512  # px of the longer side, up to which patches are compared; beyond that what they found is copied
 SHALLOW = 3.0  # px: depth of the hole at the coarsest level, where what lies around it says all
 LEAST = 24  # px of the shorter side at the coarsest level
-SOURCES = 100  # patches outside the hole, below which there is nothing to choose from
+SOURCES = 100  # patches outside the hole, below which there is nothing to choose from at a level
 ROUNDS = (12, 8, 6, 4)  # of searching and voting, from the coarsest level on; the last number holds for all others
 SWEEPS = 2  # of a search over all patches
 TRUST = 0.7  # weight of a pixel of the hole against that of the one before it, from the rim inwards
@@ -43,14 +43,14 @@ def close_hole(picture: F32, hole: U8) -> F32:
     height, width = hole.shape
     scale = min(1.0, LONGEST / max(height, width))
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
-    levels = _levels(*_resized(picture, hole, size))
+    levels = [level for level in _levels(*_resized(picture, hole, size)) if np.count_nonzero(_sources(level[1])) >= SOURCES]
+    if not levels:
+        return picture
     field: I32 | None = None
     colors = levels[0][0]
     for number, (level, open_) in enumerate(levels):
         start = level if field is None else np.where(open_[..., None] > 0, _enlarged(colors, level), level)
         sources = _sources(open_)
-        if np.count_nonzero(sources) < SOURCES:
-            return picture
         colors = np.ascontiguousarray(start, np.float32)
         field = _begin(field, sources)
         rounds = ROUNDS[min(number, len(ROUNDS) - 1)]

@@ -77,3 +77,12 @@ def test_odd_and_small_sizes(size: tuple[int, int]) -> None:
     closed = close_hole(smooth(picture, hole), hole)
     assert closed.shape == picture.shape
     assert np.isfinite(closed).all()
+
+
+def test_a_hole_that_leaves_nothing_at_the_coarsest_size_is_closed_all_the_same() -> None:
+    """A person who fills most of the picture."""
+    whole = bricks(192, 192)
+    hole = np.zeros((192, 192), np.uint8)
+    hole[28:164, 28:164] = 1
+    closed = close_hole(smooth(whole, hole), hole)
+    assert closed[hole > 0].std() > 0.7 * whole[hole > 0].std()
