@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from dreamactor_cli.models import weights_folder
 from dreamactor_cli.models.configs import load_config
@@ -90,3 +91,20 @@ def test_stages_follow_each_other_and_go_on(tmp_path: Path, monkeypatch: pytest.
     assert losses(tmp_path / "part") == losses(tmp_path / "whole")
     for name in weights_folder.read_index(whole).files:
         assert (part / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_what_saves_memory_changes_little(tmp_path: Path) -> None:
+    """Half the bits, and features that are computed twice."""
+    curves = []
+    for name, bits, twice in (("plain", "float32", False), ("saving", "bfloat16", True)):
+        plan = Plan(steps=3, rate=1e-3, keep_every=1000, precision=bits)  # type: ignore[arg-type]
+        models, key = start(tmp_path)
+        run = make_run(tmp_path, 3, plan=plan, checkpointing=twice)
+        AcceleratorState._reset_state()  # a process keeps the precision it began with
+        loaded, _ = weights_folder.load(train_diffusion(tmp_path / name, run, models, key, lambda _: None))
+        AcceleratorState._reset_state()
+        assert all(bool(torch.isfinite(parameter).all()) for parameter in loaded.transformer.parameters())
+        curves.append(losses(tmp_path / name))
+    np.testing.assert_allclose(curves[1], curves[0], rtol=0.02)
+    assert curves[0] != curves[1]
