@@ -44,7 +44,7 @@ demo: $(STAMP)
 	@$(RUN) -m dreamactor_cli demo $(ARGS)
 
 test: $(STAMP)
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP)
 	$(RUN) -m ruff check .

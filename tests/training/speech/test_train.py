@@ -31,7 +31,7 @@ def test_who_judges_is_not_learned_from() -> None:
 def test_a_seed_makes_the_same_speech(tmp_path: Path) -> None:
     """However many processes share the work."""
     for workers in (1, 2):
-        list(make_corpus(tmp_path / f"{workers}", Recipe(40, 7), workers=workers))
+        list(make_corpus(tmp_path / f"{workers}", Recipe(12, 7), workers=workers))
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
 
 
