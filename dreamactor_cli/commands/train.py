@@ -105,6 +105,9 @@ def diffusion(
     checkpointing: Annotated[
         bool, typer.Option("--checkpointing", help="Compute features twice: less memory, a third more time.")
     ] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Translate the blocks first: takes minutes, then a fifth faster.")
+    ] = False,
     sharded: Annotated[
         bool | None, typer.Option("--fsdp/--no-fsdp", help="Share one copy of the weights [default: from 3 billion on].")
     ] = None,
@@ -122,8 +125,8 @@ def diffusion(
     options = Options(
         config=config, out=_run_folder(out, config), cache=console.cache().root, stage=stage, videos=videos,
         init=init, wan=wan, vae=vae, assets=assets, clips=clips, size=size, frames=frames, framings=framings, steps=steps,
-        batch=batch, rate=rate, seed=seed, precision=precision, device=device, checkpointing=checkpointing, sharded=sharded,
-        workers=workers,
+        batch=batch, rate=rate, seed=seed, precision=precision, device=device, checkpointing=checkpointing,
+        compiled=compiled, sharded=sharded, workers=workers,
     )  # fmt: skip
     done = start_diffusion(options, console.note)
     console.result(done["output"], done)

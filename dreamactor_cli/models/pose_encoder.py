@@ -28,7 +28,7 @@ class CausalConv3d(nn.Conv3d):
 
     def __init__(self, in_channels: int, out_channels: int, kernel: tuple[int, int, int], stride: tuple[int, int]) -> None:
         steps = (stride[0], stride[1], stride[1])
-        sides = (0, (kernel[1] - 1) // 2, (kernel[2] - 1) // 2)
+        sides = (0, (kernel[1] - stride[1] + 1) // 2, (kernel[2] - stride[1] + 1) // 2)
         super().__init__(in_channels, out_channels, kernel, steps, sides)
         self.before = kernel[0] - 1
 
@@ -68,7 +68,8 @@ class PoseEncoder(ModelMixin, ConfigMixin):
         out_channels: pose channels, the transformer's ``pose_channels``.
         channels: of the three scales, at 1/2, 1/4 and 1/8 of the pictures' size.
         num_res_blocks: residual blocks at the last scale.
-        face_drawn: whether it reads the drawn face (`draw_face`), too; in the paper there is none.
+        face_drawn: whether it reads the drawn face (`draw_face`), too; in the paper there is none. It is read a second time,
+            by one linear map of each place: how far a small mouth is open is gone after the first convolutions.
     """
 
     @register_to_config
@@ -85,6 +86,7 @@ class PoseEncoder(ModelMixin, ConfigMixin):
         )
         self.blocks = nn.Sequential(*(_Residual(eighth) for _ in range(num_res_blocks)))
         self.conv_out = _Normed(eighth, CausalConv3d(eighth, out_channels, (1, 3, 3), (1, 1)))
+        self.face_in = CausalConv3d(RGB, out_channels, (4, 8, 8), (4, 8)) if face_drawn else None
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Encode.
@@ -106,4 +108,7 @@ class PoseEncoder(ModelMixin, ConfigMixin):
         lacking = self.conv_in.in_channels - pictures.shape[1]
         if lacking:
             pictures = F.pad(pictures, (0, 0, 0, 0, 0, 0, 0, lacking), value=-1.0)
-        return cast(Tensor, self.conv_out(self.blocks(self.down(self.conv_in(pictures)))))
+        encoded = self.conv_out(self.blocks(self.down(self.conv_in(pictures))))
+        if self.face_in is not None:
+            encoded = encoded + self.face_in((pictures[:, RGB:] + 1) / 2)
+        return cast(Tensor, encoded)

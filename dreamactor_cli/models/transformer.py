@@ -26,7 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from diffusers import CacheMixin, ConfigMixin, FirstBlockCacheConfig, ModelMixin
@@ -42,9 +42,11 @@ from torch import Tensor, nn
 from dreamactor_cli.errors import UsageError
 from dreamactor_cli.models.attention import FaceTokens, LayerReference, ReferenceCache, face_mask
 from dreamactor_cli.models.blocks import DreamActorBlock, FrameRotaryPosEmbed, of_tokens
+from dreamactor_cli.models.sampling import TIME
 
 _SHARP = 2.0  # by which queries of the face attention begin larger: tokens then differ in whether they look at the face
 _AWAKE = 0.5  # first gate of self-attention and feed-forward without Wan's weights; near zero they take long to say anything
+_LEAST_NOISE = 0.05  # level below which the velocity of a clean latent that is a little off would be anything
 MOTION_ORDER = 4  # pixel frames of a latent frame, each with its own motion token
 
 
@@ -67,6 +69,9 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
         cross_attn_norm: as in Wan.
         eps: of the norms.
         rope_max_seq_len: largest side of the grid of tokens.
+        predicts: what leaves the last layer: ``velocity``, as in Wan, or ``clean``, the latent without noise, of which the
+            velocity is then computed. A model whose tokens are hardly wider than what a patch holds would spend itself on
+            carrying the noise from one end to the other, to be able to say a velocity (Li and He 2025, arXiv 2511.13720).
     """
 
     _supports_gradient_checkpointing = True
@@ -105,6 +110,7 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
         cross_attn_norm: bool = True,
         eps: float = 1e-6,
         rope_max_seq_len: int = 1024,
+        predicts: Literal["velocity", "clean"] = "velocity",  # noqa: ARG002 - read from the config
     ) -> None:
         super().__init__()
         if patch_size[0] != 1:
@@ -186,6 +192,8 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
         shift, scale = (of_tokens(x, frames) for x in (self.scale_shift_table[:, None] + temb.unsqueeze(2)).unbind(2))
         tokens = (self.norm_out(tokens.float()) * (1 + scale) + shift).type_as(tokens)
         sample = self._unpatchify(self.proj_out(tokens), grid)
+        if self.config.predicts == "clean":
+            sample = _velocity(hidden_states, sample, timestep)
         return Transformer2DModelOutput(sample=sample) if return_dict else (sample,)
 
     def encode_references(self, reference_states: Tensor, reference_pose_states: Tensor | None = None) -> ReferenceCache:
@@ -315,3 +323,9 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
         finally:
             if config is not None:
                 self.enable_cache(config)
+
+
+def _velocity(noised: Tensor, clean: Tensor, timestep: Tensor) -> Tensor:
+    """From what is noised to what is clean, over the level of noise, (B, C, F, H, W); times (B,) or (B, F), 0..1000."""
+    level = (timestep.float() / TIME).clamp(min=_LEAST_NOISE)
+    return ((noised.float() - clean.float()) / level.reshape(len(level), 1, -1, 1, 1)).to(clean.dtype)

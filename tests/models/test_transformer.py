@@ -159,6 +159,22 @@ def test_a_frame_of_its_own_time() -> None:
     assert furthest(plain, answer(model, **{**given, "timestep": clean})) > 1e-3
 
 
+def test_a_clean_latent_is_told_as_the_velocity_towards_it() -> None:
+    """Both kinds have the same weights. One step of Euler from any level then lands on what the last layer said."""
+    given = inputs()
+    given["timestep"] = torch.tensor([[900.0, 900.0, 900.0], [400.0, 400.0, 400.0]])
+    clean = answer(make(), **given)
+    level = given["timestep"][:, None, :, None, None] / 1000
+    landed = given["hidden_states"] - level * answer(make(predicts="clean"), **given)
+    assert furthest(landed, clean) < 1e-5
+
+
+def test_almost_without_noise_a_velocity_stays_finite() -> None:
+    given = inputs()
+    given["timestep"] = torch.tensor([0.0, 1.0])
+    assert answer(make(predicts="clean"), **given).abs().max() < 1000
+
+
 # --- References
 
 

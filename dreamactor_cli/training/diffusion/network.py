@@ -58,15 +58,17 @@ class DiffusionNetwork(nn.Module):
     Args:
         transformer, pose_encoder, face_motion: are trained, as far as their parameters ask for gradients.
         with_face: whether the face is given; in the paper's first stage it is not.
+        channel_weights: (C,), how much the channels of the latent count; None: alike.
     """
 
     def __init__(
         self, transformer: DreamActorTransformer3DModel, pose_encoder: PoseEncoder, face_motion: FaceMotionEncoder, *,
-        with_face: bool = True,
+        with_face: bool = True, channel_weights: Tensor | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.transformer, self.pose_encoder, self.face_motion = transformer, pose_encoder, face_motion
         self.with_face = with_face
+        self.channel_weights = None if channel_weights is None else channel_weights[:, None, None, None]
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Losses of a batch.
@@ -78,10 +80,15 @@ class DiffusionNetwork(nn.Module):
                 (B, N, h, w, 6) uint8.
 
         Returns:
-            ``loss``, the squared error of the velocity weighted by ``weights``, and ``plain``, the same unweighted; (B,).
+            ``loss``, the squared error of what the model predicts (velocity or clean latent) weighted by ``weights``, and
+            ``plain``, the same unweighted; (B,).
         """
         noised = add_noise(batch["latents"], batch["noise"], batch["sigma"], batch["opened"], batch["opening"], batch["drift"])
         error = (self.velocity(batch, noised).float() - noised.target).square()
+        if self.transformer.config.predicts == "clean":
+            error = error * noised.times[:, None, :, None, None].square()
+        if self.channel_weights is not None:
+            error = error * self.channel_weights.to(error)
         each = (1, 2, 3, 4)
         weights = batch["weights"][:, None] * noised.counted
         counted = noised.counted.expand_as(weights)

@@ -14,6 +14,7 @@ class Defaults:
     Attributes:
         size: height and width of synthetic clips, px.
         clips: synthetic clips to make.
+        vae_clips: those of them that the VAE learns from.
         frames: of a synthetic clip.
         latents: latent frames of a stretch that is learned from; 4F - 3 frames.
         framings: of synthetic clips, see `sources.parse_framings`.
@@ -26,6 +27,9 @@ class Defaults:
         staged: whether pose, face and all come one after the other; a model too small to afford that learns all at once.
         vae_steps, vae_batch, vae_rate, vae_frames: of the VAE; 0 steps where it is not trained but given.
         keep_every, sample_every: steps.
+        drop: chances of leaving references, and of leaving motion out, which guidance needs; what draws without it does better
+            to learn the rest.
+        by_pixels: see `train.DiffusionRun`.
         most_steps, most_guidance: of drawing with the weights, see `models.weights_folder.Index`.
     """
 
@@ -45,7 +49,10 @@ class Defaults:
     vae_frames: int
     keep_every: int
     sample_every: int
+    vae_clips: int = 1 << 30
     shift: float = 3.0
+    drop: float = 0.1
+    by_pixels: bool = False
     most_steps: int = 0
     most_guidance: float = 0.0
 
@@ -56,8 +63,9 @@ DEFAULTS = {
         shift=8.0, vae_steps=40, vae_batch=4, vae_rate=1e-4, vae_frames=5, keep_every=100, sample_every=200,
     ),
     "starter": Defaults(
-        size=64, clips=1152, frames=9, latents=2, framings="face", zoom=(1.25, 1.5), steps=5000, batch=8,
-        rate=1.2e-3, shift=8.0, staged=False, vae_steps=60, vae_batch=4, vae_rate=1e-4, vae_frames=5, keep_every=100,
+        size=64, clips=2304, vae_clips=640, frames=9, latents=2, framings="face", zoom=(1.25, 1.5), steps=5000, batch=8,
+        rate=1.5e-3, shift=20.0, drop=0.03, by_pixels=True, staged=False,
+        vae_steps=60, vae_batch=4, vae_rate=1e-4, vae_frames=5, keep_every=100,
         sample_every=1000, most_steps=1, most_guidance=1.0,
     ),
     "starter-gpu": Defaults(

@@ -73,6 +73,7 @@ class Options:
     precision: str | None = None
     device: str | None = None
     checkpointing: bool = False
+    compiled: bool = False
     sharded: bool | None = None
     workers: int = 1
 
@@ -92,12 +93,15 @@ def start_diffusion(options: Options, say: Say) -> dict[str, Any]:
     latents = usual.latents if options.frames is None else check_frames(options.frames)
     learned = _learned(options, usual, size, frames_of(latents), say)
     models, begun_with = _begin(options, config, usual, say)
-    recipe = Recipe(batch=options.batch or usual.batch, latents=latents, shift=usual.shift, seed=options.seed)
+    recipe = Recipe(
+        batch=options.batch or usual.batch, latents=latents, shift=usual.shift, drop_reference=usual.drop, drop_motion=usual.drop,
+        seed=options.seed,
+    )  # fmt: skip
     run = DiffusionRun(
         name=options.config, learned=learned, shown=_judged(options, usual, size, learned), clips=_clips_folder(options),
         stages=stages, recipe=recipe, plan=_plan(options, usual, models), size=0 if options.videos else size,
         workers=options.workers, sample_every=usual.sample_every, checkpointing=options.checkpointing,
-        most_steps=usual.most_steps, most_guidance=usual.most_guidance,
+        compiled=options.compiled, by_pixels=usual.by_pixels, most_steps=usual.most_steps, most_guidance=usual.most_guidance,
         about={"machine": str(_device(options)), "stages": list(stages)},
     )  # fmt: skip
     folder = train_diffusion(options.out, run, models, begun_with, say)
@@ -120,6 +124,7 @@ def start_vae(options: Options, say: Say) -> dict[str, Any]:
     size = _size_of(options, usual)
     longest = usual.frames if options.frames is None else options.frames
     check_frames(longest)
+    options = replace(options, clips=options.clips or (None if options.videos else min(usual.clips, usual.vae_clips)))
     learned = _learned(options, usual, size, longest, say)
     # Another rate and other steps than the transformer's stand in the recipe; what the user says goes first.
     steps, rate = options.steps or usual.vae_steps, options.rate or usual.vae_rate

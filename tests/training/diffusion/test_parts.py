@@ -25,6 +25,7 @@ from dreamactor_cli.training.diffusion.pool import Pool
 from dreamactor_cli.training.diffusion.recipes import check_frames
 from dreamactor_cli.training.diffusion.sources import SyntheticPeople, parse_framings
 from dreamactor_cli.training.diffusion.stages import STAGES, enter, stage_of
+from dreamactor_cli.training.diffusion.train import _pixel_weights
 from dreamactor_cli.training.diffusion.videos import bucket, by_yaw
 from dreamactor_cli.training.synthetic import generate_clip
 
@@ -104,6 +105,29 @@ def test_a_given_latent_may_be_off() -> None:
     torch.testing.assert_close(noised.latents[0, :, 0], latents[0, :, 0] + off[0, :, None, None])
     torch.testing.assert_close(noised.latents[1], 0.8 * latents[1] + 0.2 * noise[1])
     assert torch.equal(noised.target, noise - latents)
+
+
+def test_the_error_is_of_the_clean_latent_and_channels_count_as_told(tmp_path: Path, network: DiffusionNetwork) -> None:
+    batch = batches(tmp_path)(0, 0)
+    latents, level = batch["latents"], batch["sigma"][:, None, None, None, None]
+    batch["opened"] = torch.zeros_like(batch["opened"])
+    noised = add_noise(latents, batch["noise"], batch["sigma"], batch["opened"], batch["opening"], batch["drift"])
+    counted = torch.arange(latents.shape[1], dtype=torch.float32)
+    with torch.inference_mode():
+        clean = noised.latents - level * network.velocity(batch, noised)
+        network.channel_weights = counted[:, None, None, None]
+        told = network(batch)["plain"]
+    expected = ((clean - latents).square() * counted[:, None, None, None]).mean((1, 2, 3, 4))
+    assert network.transformer.config.predicts == "clean"
+    torch.testing.assert_close(told, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_channels_count_by_what_they_change_in_pixels() -> None:
+    """One channel is divided by twice the deviation of the other: an error of it is twice as large in a picture."""
+    vae = make_vae(CONFIG.vae | {"latents_std": [2.0] + [1.0] * (CONFIG.vae["z_dim"] - 1)})
+    weights = _pixel_weights(vae)
+    assert weights[0] / weights[1] == pytest.approx(4)
+    assert weights.mean() == pytest.approx(1)
 
 
 def test_what_is_left_out_changes_nothing(tmp_path: Path, network: DiffusionNetwork) -> None:
