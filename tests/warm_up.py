@@ -1,0 +1,73 @@
+"""What each process of a first run would otherwise compile for itself, and all at once: bytecode and kernels.
+
+Started by `conftest` before the processes of the tests, in a fresh checkout or environment: ``python -m tests.warm_up
+libraries`` and ``... kernels``, one core each.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARIES = ("torch", "diffusers", "accelerate", "whisper", "ray", "cryptography")
+
+
+def warm_up() -> None:
+    """Compile what is not compiled yet, in two processes; what cannot be is left to the tests to tell."""
+    cold = [name for name, is_cold in (("libraries", _bytecode_is_missing()), ("kernels", _kernels_are_missing())) if is_cold]
+    if cold:
+        print(f"Compiling {' and '.join(cold)} once for all processes", flush=True)
+    started = [subprocess.Popen([sys.executable, "-m", "tests.warm_up", name], cwd=ROOT) for name in cold]
+    for process in started:
+        process.wait()
+
+
+def _bytecode_is_missing() -> bool:
+    torch = importlib.util.find_spec("torch")
+    return torch is not None and not Path(importlib.util.cache_from_source(str(torch.origin))).exists()
+
+
+def _kernels_are_missing() -> bool:
+    """Whether numba has kept nothing for one of the files with kernels, or something older than the file."""
+    for path in (ROOT / "dreamactor_cli").rglob("*.py"):
+        if "njit(cache=True" in path.read_text("utf-8"):
+            kept = [index.stat().st_mtime for index in (path.parent / "__pycache__").glob(f"{path.stem}.*.nbi")]
+            if max(kept, default=0.0) < path.stat().st_mtime:
+                return True
+    return False
+
+
+def _libraries() -> None:
+    for name in LIBRARIES:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    importlib.import_module("dreamactor_cli.models.pipeline")
+
+
+def _kernels() -> None:
+    """A face that talks, a body that waves, and a person that is drawn: they need nearly all kernels."""
+    import cv2
+    from skimage import data
+
+    from dreamactor_cli.api import animate
+    from dreamactor_cli.training.synthetic import generate_clip
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cv2.imwrite(str(folder / "picture.png"), data.astronaut()[..., ::-1])
+        for motion in ("talk", "wave"):
+            animate(
+                folder / "picture.png", f"motion:{motion}", folder / f"{motion}.mp4", duration=0.2, background="#00ff00",
+                cache_dir=folder / "cache", workers=1,
+            )  # fmt: skip
+    generate_clip(1, size=32, frames=1)
+
+
+if __name__ == "__main__":
+    {"libraries": _libraries, "kernels": _kernels}[sys.argv[1]]()
