@@ -1,7 +1,7 @@
 """What each process of a first run would otherwise compile for itself, and all at once: bytecode and kernels.
 
 Started by `conftest` before the processes of the tests, in a fresh checkout or environment: ``python -m tests.warm_up
-libraries`` and ``... kernels``, one core each.
+bytecode`` and ``... kernels``, one core each.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import importlib.util
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LIBRARIES = ("torch", "diffusers", "accelerate", "whisper", "ray", "cryptography")
+LATE = ("diffusers.pipelines.wan.pipeline_wan_animate", "dreamactor_cli.training.diffusion.start")  # imported within tests
 
 
 def warm_up() -> None:
     """Compile what is not compiled yet, in two processes; what cannot be is left to the tests to tell."""
-    cold = [name for name, is_cold in (("libraries", _bytecode_is_missing()), ("kernels", _kernels_are_missing())) if is_cold]
+    cold = [name for name, is_cold in (("bytecode", _bytecode_is_missing()), ("kernels", _kernels_are_missing())) if is_cold]
     if cold:
         print(f"Compiling {' and '.join(cold)} once for all processes", flush=True)
     started = [subprocess.Popen([sys.executable, "-m", "tests.warm_up", name], cwd=ROOT) for name in cold]
@@ -29,8 +30,12 @@ def warm_up() -> None:
 
 
 def _bytecode_is_missing() -> bool:
+    """Of the largest library, or of the tests, whose asserts pytest rewrites."""
+    if sys.dont_write_bytecode:
+        return False
     torch = importlib.util.find_spec("torch")
-    return torch is not None and not Path(importlib.util.cache_from_source(str(torch.origin))).exists()
+    largest = torch is None or Path(importlib.util.cache_from_source(str(torch.origin))).exists()
+    return not largest or not any((ROOT / "tests" / "models" / "__pycache__").glob("test_*.pyc"))
 
 
 def _kernels_are_missing() -> bool:
@@ -43,11 +48,15 @@ def _kernels_are_missing() -> bool:
     return False
 
 
-def _libraries() -> None:
-    for name in LIBRARIES:
+def _bytecode() -> None:
+    """The tests are collected, as each process does it, which imports what they import."""
+    import pytest
+
+    for name in LATE:
         with suppress(ImportError):
             importlib.import_module(name)
-    importlib.import_module("dreamactor_cli.models.pipeline")
+    with redirect_stdout(StringIO()):
+        pytest.main(["--collect-only", "-qq", "-n", "0", "-p", "no:cacheprovider", str(ROOT / "tests")])
 
 
 def _kernels() -> None:
@@ -70,4 +79,4 @@ def _kernels() -> None:
 
 
 if __name__ == "__main__":
-    {"libraries": _libraries, "kernels": _kernels}[sys.argv[1]]()
+    {"bytecode": _bytecode, "kernels": _kernels}[sys.argv[1]]()
