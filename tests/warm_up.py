@@ -60,21 +60,23 @@ def _bytecode() -> None:
 
 
 def _kernels() -> None:
-    """A face that talks, a body that waves, and a person that is drawn: they need nearly all kernels."""
+    """A portrait that talks, a figure that raises its arms, and a person that is drawn: they need nearly all kernels."""
     import cv2
     from skimage import data
 
     from dreamactor_cli.api import animate
+    from dreamactor_cli.renderers.geometry.body import BodyActor
     from dreamactor_cli.training.synthetic import generate_clip
+    from tests.renderers.geometry.figures import figure
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cv2.imwrite(str(folder / "picture.png"), data.astronaut()[..., ::-1])
-        for motion in ("talk", "wave"):
-            animate(
-                folder / "picture.png", f"motion:{motion}", folder / f"{motion}.mp4", duration=0.2, background="#00ff00",
-                cache_dir=folder / "cache", workers=1,
-            )  # fmt: skip
+        options = {"duration": 0.2, "background": "#00ff00", "cache_dir": folder / "cache", "workers": 1}
+        animate(folder / "picture.png", "motion:talk", folder / "out.mp4", **options)
+    standing = figure()
+    moved = {13: (190.0, 90.0), 15: (206.0, 60.0), 14: (50.0, 90.0), 16: (34.0, 60.0)}  # the arms, px
+    BodyActor(standing.reference).draw(standing.posed(moved), 0, True)
     generate_clip(1, size=32, frames=1)
 
 
