@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from dreamactor_cli import head_space, motion_body, motion_layers, nearest, person_space
+from dreamactor_cli import head_space, motion_body, motion_keys, motion_layers, nearest, person_space
 from dreamactor_cli.contracts import BLENDSHAPES, Controls, Face, Head
 from dreamactor_cli.controls import blendshapes
 from dreamactor_cli.controls.gaze import gaze_angles
@@ -90,12 +90,10 @@ class Curve(BaseModel):
         """Values at times in seconds, (T,)."""
         if self.ease == "linear" or len(self.times) == 1:
             return np.interp(times, self.times, self.values)
-        from scipy.interpolate import PchipInterpolator
-
         # Repeating the ends beyond them makes the curve start and stop gently.
         keys = (self.times[0] - 1, *self.times, self.times[-1] + 1)
         values = (self.values[0], *self.values, self.values[-1])
-        return np.asarray(PchipInterpolator(keys, values)(np.clip(times, keys[0], keys[-1])), np.float64)
+        return motion_keys.through(keys, values, np.clip(times, keys[0], keys[-1]))
 
 
 class Layers(BaseModel):

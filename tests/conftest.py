@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,8 @@ from hypothesis import settings
 from numpy.typing import NDArray
 from xdist.scheduler import LoadFileScheduling
 
+from tests.warm_up import warm_up
+
 if TYPE_CHECKING:
     from dreamactor_cli.cache import Cache
     from dreamactor_cli.contracts import Controls, Reference
@@ -35,6 +38,12 @@ RAY_FILES = ("tests/executors/test_ray_cluster.py", "tests/test_docs_farm.py")
 CLIP_FPS = 25
 CLIP_FRAMES = 38
 CLIP_SIZE = 256
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before xdist starts its processes, so that they do not all compile the same."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        warm_up()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -91,10 +100,17 @@ def _interruptible() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session")
+def cache_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a cache that all processes of this run share, so that a clip is looked at once and not by each of them."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "dreamactor-cache"
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, cache_of_the_run: Path) -> None:
     """No test, and no program that a test starts, touches the user's cache and models."""
-    monkeypatch.setenv("DREAMACTOR_CACHE", str(tmp_path_factory.getbasetemp() / "dreamactor-cache"))
+    monkeypatch.setenv("DREAMACTOR_CACHE", str(cache_of_the_run))
     monkeypatch.setenv("DREAMACTOR_MODELS", str(tmp_path_factory.getbasetemp() / "dreamactor-models"))
 
 
@@ -151,11 +167,11 @@ def cache(tmp_path: Path) -> Cache:
 
 
 @pytest.fixture(scope="session")
-def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+def shared_cache(cache_of_the_run: Path) -> Cache:
     """One cache for the whole run, for tests that need signals and do not test how they are made."""
     from dreamactor_cli.cache import Cache
 
-    return Cache(tmp_path_factory.mktemp("shared-cache"))
+    return Cache(cache_of_the_run)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -96,8 +97,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "speech_face": ("speech_face", "motion", "motion_layers", "retarget", "controls.blendshapes", *BASE),
     "motion_body": BASE, "bvh": BASE, "bvh_joints": ("bvh", "motion_body", *BASE),
-    "motion": ("motion_layers", "motion_body", "controls.blendshapes", "controls.gaze", *BASE),
-    "motion_layers": BASE,
+    "motion": ("motion_keys", "motion_layers", "motion_body", "controls.blendshapes", "controls.gaze", *BASE),
+    "motion_keys": BASE, "motion_layers": BASE,
     "renderers": ("renderers", *BASE),
     "renderers.diffusion": ("renderers", "models", *BASE),
     "renderers.wan_animate": ("renderers", "model_store", *BASE),
@@ -138,10 +139,20 @@ def module_name(path: Path) -> str:
     return ".".join(part for part in parts if part != "__init__")
 
 
-def imported(path: Path) -> Iterator[tuple[str, int, bool]]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
+def imported(path: Path) -> tuple[tuple[str, int, bool], ...]:
     """Absolute name, line, and whether it is imported when the file is, of every import but those for type checkers."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[tuple[str, int, bool]]:
     package = ["dreamactor_cli", *path.relative_to(PACKAGE).parts[:-1]]
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = parsed(path)
     late = {id(child) for node in ast.walk(tree) if _is_late(node) for child in ast.walk(node) if child is not node}
     typing_only = {id(child) for node in ast.walk(tree) if _is_type_checking(node) for child in ast.walk(node)}
     for node in ast.walk(tree):
@@ -232,11 +243,10 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
 def test_files_and_functions_are_short() -> None:
     wrong = []
     for path in FILES:
-        text = path.read_text("utf-8")
-        lines = text.count("\n")
+        lines = path.read_text("utf-8").count("\n")
         if lines > MAX_FILE_LINES:
             wrong.append(f"{path.relative_to(ROOT)} has {lines} lines")
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
                 if length > MAX_FUNCTION_LINES:
@@ -251,7 +261,7 @@ def test_no_pickle_and_no_shell() -> None:
         wrong += [
             f"{path.relative_to(ROOT)}:{line} {name}" for name, line, _ in imported(path) if name.partition(".")[0] in banned
         ]
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Call):
                 shell = [
                     k for k in node.keywords if k.arg == "shell" or (k.arg == "allow_pickle" and ast.unparse(k.value) != "False")

@@ -2,6 +2,7 @@
 
 A portrait is drawn by `portrait.Actor`; a picture of a body whose controls say how it moves by `body.BodyActor`.
 Frames do not depend on each other, so that they are drawn by several threads; the kernels and OpenCV release the GIL.
+The kernels and what compiles them are loaded with the first actor: who plans a run asks what is needed, and draws nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -18,8 +20,10 @@ from threadpoolctl import threadpool_limits
 
 from dreamactor_cli.body_space import shows_body
 from dreamactor_cli.contracts import ControlStream, Reference, RendererSpec, RenderSettings
-from dreamactor_cli.renderers.geometry.body import BodyActor
-from dreamactor_cli.renderers.geometry.portrait import Actor
+
+if TYPE_CHECKING:
+    from dreamactor_cli.renderers.geometry.body import BodyActor
+    from dreamactor_cli.renderers.geometry.portrait import Actor
 
 U8 = NDArray[np.uint8]
 
@@ -47,6 +51,9 @@ class GeometryRenderer:
 
     def _actor(self, reference: Reference, settings: RenderSettings, *, body: bool) -> Actor | BodyActor:
         """The actor of a reference, with a body that moves or without."""
+        from dreamactor_cli.renderers.geometry.body import BodyActor
+        from dreamactor_cli.renderers.geometry.portrait import Actor
+
         driver_mouth, relight = settings.preset.mouth == "driver", settings.preset.relight
         if self._ready is None or self._ready[0] is not reference or self._ready[1:4] != (driver_mouth, relight, body):
             make = BodyActor if body else Actor
@@ -57,6 +64,8 @@ class GeometryRenderer:
 
     def render(self, reference: Reference, controls: ControlStream, settings: RenderSettings) -> Iterator[U8]:
         """Yield single frames (1, H, W, 3) or (1, H, W, 4), in order."""
+        from dreamactor_cli.renderers.geometry.body import BodyActor
+
         cv2.setNumThreads(1)  # the frames are what is parallel
         known = reference.controls
         shown = shows_body(known.body, known.width, known.height)
