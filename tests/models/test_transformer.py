@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from diffusers import FirstBlockCacheConfig, MagCacheConfig, TaylorSeerCacheConfig, WanTransformer3DModel
@@ -197,7 +199,7 @@ def test_one_cache_serves_a_batch() -> None:
         cache = model.encode_references(references(batch=1))
     both = answer(model, **given, reference_cache=cache)
     repeated = answer(model, **given, reference_states=references(batch=1).repeat(2, 1, 1, 1, 1))
-    assert furthest(both, repeated) < 1e-6
+    torch.testing.assert_close(both, repeated)  # a batch of one and of two are sums of another order
 
 
 def test_references_know_their_place() -> None:
@@ -310,6 +312,7 @@ def test_saved_and_loaded_again(tmp_path) -> None:
     loaded, about = DreamActorTransformer3DModel.from_pretrained(tmp_path, output_loading_info=True)
     assert not any(about.values())
     given = {**inputs(), "reference_states": references()}
+    loaded = copy.deepcopy(loaded)  # out of the mapped file, at whose odd addresses some processors round otherwise
     assert torch.equal(answer(loaded, **given), answer(model, **given))
 
     half = DreamActorTransformer3DModel.from_pretrained(tmp_path, torch_dtype=torch.bfloat16)
