@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 
 RATE = 25  # frames a second
 MAX_LAG = 3  # frames
+SHIFT_STEP = 3  # frames between two circular shifts that are tried
 TOLERANCE = 2  # frames between a closure and the one that is taken for it
 UPPER, LOWER = (13, 82, 312), (14, 87, 317)
 CORNERS = (61, 291)
@@ -124,6 +125,24 @@ def at_lag(predicted: Array, real: Array, lag: int) -> float:
     """r at one lag in frames: above 0 the prediction comes late."""
     size = min(len(predicted), len(real))
     return correlation(predicted[max(lag, 0) : size + min(lag, 0)], real[max(-lag, 0) : size - max(lag, 0)])
+
+
+def at_common_lag(pairs: Sequence[tuple[Array, Array]], most: int = MAX_LAG) -> tuple[float, int]:
+    """Best median r that one lag within so many frames gives to all pairs of curves, and that lag."""
+    return max((float(np.median([at_lag(*pair, lag) for pair in pairs])), lag) for lag in range(-most, most + 1))
+
+
+def by_search(predicted: Array, real: Array, most: int = MAX_LAG) -> float:
+    """What the search of `at_best_lag` adds to r where there is nothing to find.
+
+    The mean over circular shifts of the prediction by a second and more, which leave both curves as they are and take what
+    they do at the same time: the best r around a shift, less the r at the shift itself. That is around zero, but below it where
+    both curves begin and end in silence. NaN where curves are too short to be shifted.
+    """
+    size = min(len(predicted), len(real))
+    shifted = [np.roll(predicted[:size], shift) for shift in range(RATE, size - RATE + 1, SHIFT_STEP)]
+    added = [at_best_lag(curve, real[:size], most)[0] - correlation(curve, real[:size]) for curve in shifted]
+    return float(np.mean(added)) if added else float("nan")
 
 
 def closures_of(aperture: Array, spoken: NDArray[np.bool_]) -> list[int]:

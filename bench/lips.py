@@ -5,7 +5,9 @@
 The clips are those of ``media/portrait`` and ``media/half`` whose sound was shown to belong to their picture
 (``lip_sync_check.grade`` "supported" in ``media/index.json``). The real mouth is measured by our own extraction. In the same run:
 RMS energy, formants by linear prediction (F1 for the aperture, F2 for the width), and the sound of other clips. Nothing is
-fitted to these clips; every curve may be shifted by up to three frames of 40 ms, and the shift is told.
+fitted to these clips; every curve may be shifted by up to three frames of 40 ms, and the shift is told. Of clips of three to five
+seconds such a search finds .1 and more in anything: what it adds by chance stands beside each figure, and the bar on the sound
+of other clips is on one shift for all pairs.
 
 Then a portrait speaks the sound of some clips, and the mouth of the rendered video is measured against what was asked of it;
 and two speeds are taken: sound to articulation on one core, and the whole command at 512x512.
@@ -35,7 +37,9 @@ from lip_measures import (
     RATE,
     Mouth,
     at_best_lag,
+    at_common_lag,
     at_lag,
+    by_search,
     closures_of,
     correlation,
     energy,
@@ -113,48 +117,68 @@ def measure(path: Path, cache: Cache) -> Clip:
     ):  # fmt: skip
         clip.figures[label], lag = at_best_lag(heard[curve], target)
         if label == "aperture":
-            clip.figures["lag"] = float(lag)
+            clip.figures |= {"lag": float(lag), "search": by_search(heard[curve], target)}
     _closures(clip, int(clip.figures["lag"]))
     return clip
 
 
 def _closures(clip: Clip, lag: int) -> None:
     """Recall of visible closures when as many are found as there are."""
-    events = closures_of(clip.real.aperture, clip.spoken)
-    clip.figures["closures"] = float(len(events))
-    frames = min(len(clip.spoken), *(len(curve) for curve in clip.heard.values()))
-    shifted = np.clip(np.arange(frames) + lag, 0, frames - 1)
+    clip.figures["closures"] = float(len(closures_of(clip.real.aperture, clip.spoken)))
     random = np.random.default_rng(0)
     scores = {
-        "recall": clip.heard["closure"][:frames], "recall_rms": -np.log(clip.heard["rms"][:frames] + 1e-5),
-        "recall_f1": -clip.heard["f1"][:frames],
+        "recall": clip.heard["closure"], "recall_rms": -np.log(clip.heard["rms"] + 1e-5), "recall_f1": -clip.heard["f1"],
     }  # fmt: skip
     for label, score in scores.items():
-        spoken = np.where(clip.spoken[:frames], score[shifted], -99.0)
-        clip.figures[label] = matched(events, [k for k in highest(spoken, len(events)) if spoken[k] > -90])
-    chances = [np.where(clip.spoken[:frames], random.standard_normal(frames), -99.0) for _ in range(20)]
-    clip.figures["recall_chance"] = float(np.mean([matched(events, highest(c, len(events))) for c in chances]))
+        clip.figures[label] = float(_recalled(clip, score, lag)[0])
+    chances = [_recalled(clip, random.standard_normal(len(clip.spoken)), 0)[0] for _ in range(20)]
+    clip.figures["recall_chance"] = float(np.mean(chances))
+
+
+def _recalled(clip: Clip, score: np.ndarray, lag: int) -> tuple[int, int]:
+    """How many of a clip's closures the highest peaks of a score find, and how many there are as long as the score lasts."""
+    frames = min(len(clip.spoken), len(score))
+    events = [event for event in closures_of(clip.real.aperture, clip.spoken) if event < frames]
+    spoken = np.where(clip.spoken[:frames], score[np.clip(np.arange(frames) + lag, 0, frames - 1)], -99.0)
+    return matched(events, [k for k in highest(spoken, len(events)) if spoken[k] > -90]), len(events)
 
 
 def mismatched(clips: Sequence[Clip]) -> dict[str, float]:
-    """Median r of our aperture at the sound of every other clip.
+    """How well curves of the sound of every other clip agree with a mouth: medians of r over pairs, and recall of closures.
 
-    At the lag that the clip's own sound has, as sound and picture of a clip are offset by what they are, whatever is said;
-    and with a search for a lag of its own for each pair, which finds agreement in anything: ``chance`` is what it finds in
-    the same curves played backwards.
+    ``wrong_*``: at one lag for all pairs, the best within three frames. ``own_lag``: at the lag that the clip's own sound has.
+    ``searched_*``: with a search for a lag of its own for each pair, which finds agreement in anything; ``search_*`` is what it
+    adds where there is none, see `by_search`, and what is above it is what all speech has in common: it begins after a pause and
+    ends before one. ``spoken``, ``spoken_search``: the same two of our own curve, from the later
+    beginning to the earlier end of speech alone.
     Sentences of the GRID corpus are left out among each other: they have the same words at the same times.
     """
     pairs = [(a, b) for a in clips for b in clips if a is not b and not (SAME_TIMES in a.name and SAME_TIMES in b.name)]
-    curves = [(a.heard["aperture"], b.real.aperture) for a, b in pairs]
-    return {
-        "mismatched": _median([at_lag(*pair, int(b.figures["lag"])) for pair, (_, b) in zip(curves, pairs, strict=True)]),
-        "mismatched_searched": _median([at_best_lag(*pair)[0] for pair in curves]),
-        "mismatched_chance": _median([at_best_lag(heard[::-1], real)[0] for heard, real in curves]),
-    }
+    out: dict[str, float] = {}
+    for label in ("aperture", "rms", "f1", "width"):
+        curves = [(a.heard[label], b.real.width if label == "width" else b.real.aperture) for a, b in pairs]
+        out[f"wrong_{label}"] = at_common_lag(curves)[0] if curves else float("nan")
+        out[f"searched_{label}"] = _median([at_best_lag(*pair)[0] for pair in curves])
+        out[f"search_{label}"] = _median([by_search(*pair) for pair in curves])
+    out["own_lag"] = _median([at_lag(a.heard["aperture"], b.real.aperture, int(b.figures["lag"])) for a, b in pairs])
+    said = [_said(a, b) for a, b in pairs]
+    out["spoken"] = _median([at_best_lag(*pair)[0] for pair in said if len(pair[0]) >= RATE])
+    out["spoken_search"] = _median([by_search(*pair) for pair in said])
+    found = np.array([_recalled(b, a.heard["closure"], int(b.figures["lag"])) for a, b in pairs]).reshape(-1, 2).sum(0)
+    return out | {"wrong_recall": float(found[0] / max(found[1], 1))}
+
+
+def _said(sound: Clip, mouth: Clip) -> tuple[np.ndarray, np.ndarray]:
+    """Aperture of one clip's sound and of another's mouth, from the later beginning to the earlier end of speech."""
+    both = np.flatnonzero(sound.spoken), np.flatnonzero(mouth.spoken)
+    size = min(len(sound.heard["aperture"]), len(mouth.real.aperture))
+    first, stop = max(times[0] for times in both), min(size, *(times[-1] + 1 for times in both))
+    return sound.heard["aperture"][first:stop], mouth.real.aperture[first:stop]
 
 
 def _median(values: Sequence[float]) -> float:
-    return float(np.median(values)) if values else float("nan")
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.median(known)) if known else float("nan")
 
 
 def rendered(clips: Sequence[Clip], work: Path, cache: Cache) -> dict[str, float]:
@@ -246,17 +270,30 @@ def summary(clips: Sequence[Clip], more: Mapping[str, float]) -> list[list[Any]]
     row("  RMS energy, mean", float(of("aperture_rms").mean()))
     row("  formant F1, median", f1, "ours >= it + .05", ours >= f1 + 0.05)
     row("  formant F1, mean", float(of("aperture_f1").mean()))
-    wrong = more["mismatched"]
-    row("  sound of other clips, at the clip's lag", wrong, "<= .12", wrong <= 0.12)
-    row("  the same, each pair at its best lag", more["mismatched_searched"])
-    row("  the same of curves played backwards (chance)", more["mismatched_chance"])
+    one, at = at_common_lag([(clip.heard["aperture"], clip.real.aperture) for clip in clips])
+    row(f"  ours at one lag for all clips ({at}), median", one)
+    row("  what the search for a lag adds by chance, median", float(np.median(of("search"))))
+    wrong = more["wrong_aperture"]
+    row("  sound of other clips, one lag for all pairs", wrong, "<= .12", wrong <= 0.12)
+    row("    RMS energy", more["wrong_rms"])
+    row("    formant F1", more["wrong_f1"])
+    row("  sound of other clips, at the clip's own lag", more["own_lag"])
+    searched = more["searched_aperture"]
+    row("  sound of other clips, each pair at its best lag", searched, "above .12" if searched > 0.12 else "within .12")
+    for label, name in (("RMS energy", "searched_rms"), ("formant F1", "searched_f1"), ("within speech of both", "spoken")):
+        row(f"    {label}", more[name])
+    row("    what the search adds by chance", more["search_aperture"])
+    for label, name in (("RMS energy", "search_rms"), ("formant F1", "search_f1"), ("within speech of both", "spoken_search")):
+        row(f"      {label}", more[name])
     width = float(np.median(of("width")))
     row("lip width r, median", width, ">= .40", width >= 0.40)
     row("  formant F2, median", float(np.median(of("width_f2"))))
+    row("  sound of other clips, one lag for all pairs", more["wrong_width"])
     recall = float(of("recall").sum() / events)
     row(f"visible closures ({events:.0f}), recall at equal count", recall, ">= .52", recall >= 0.52)
     for label, name in (("RMS energy", "recall_rms"), ("formant F1", "recall_f1"), ("chance", "recall_chance")):
         row(f"  {label}", float(of(name).sum() / events))
+    row("  sound of other clips, at the clip's own lag", more["wrong_recall"])
     lag = float(np.median(of("lag")))
     row("median lag, frames of 40 ms", lag, "within 1", abs(lag) <= 1)
     if "rendered_aperture" in more:
@@ -308,7 +345,8 @@ def main() -> int:
     print_table("clips", ["clip", *names], [[clip.name, *(clip.figures[name] for name in names)] for clip in clips])
     rows = summary(clips, more)
     print_table("lips", ["figure", "value", "bar", ""], rows)
-    write_results("lips", {"clips": {clip.name: clip.figures for clip in clips}, "figures": {r[0].strip(): r[1] for r in rows}})
+    told = [{"figure": r[0].strip(), "value": r[1], "bar": r[2], "verdict": r[3]} for r in rows]
+    write_results("lips", {"clips": {clip.name: clip.figures for clip in clips}, "figures": told})
     return 1 if any(row[3] == "FAIL" for row in rows) else 0
 
 
