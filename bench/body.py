@@ -1,6 +1,6 @@
 """How well a body moves: every figure of the table for half-length and full-body pictures, against a static copy and rigid limbs.
 
-    python bench/body.py [--only dance_woman_1080x1920,...] [--frames 36] [--rate 12] [--mode self|cross|speed|all]
+    python bench/body.py [--only dance_woman_1080x1920,...] [--frames 48] [--rate 24] [--mode self|cross|speed|all]
 
 Self mode: the first frame of each clip of ``media/half`` and ``media/full`` is moved by that clip, cut to a few seconds and to
 768 px of the longer side, and judged by the ruler of the shared folder (``eval/reenact_eval.py --body on``). Baselines of the
@@ -10,8 +10,9 @@ Joint angles count where the ruler can tell them: before anything is rendered it
 two degrees, and where it does not find the angle of the same joint again with r >= .95, that of a render says nothing. A clip
 in which it does not see the turned body in a tenth of the frames says nothing of joints at all. What is left out is printed;
 ``joint_r_plain`` leaves nothing out, and ``joint_r_again`` is what the clip itself reaches there.
-``cracks`` are holes in the drawn person, enclosed and smaller than a hundredth of it, as a share of it. ``--only`` takes names of
-clips and pictures. The renders stay in ``--work`` to be looked at.
+A clip is cut at about its own rate: at half of it signing arms turn by 170 degrees from one frame to the next, and nobody can
+tell which way round. ``cracks`` are holes in the drawn person, enclosed and smaller than a hundredth of it, as a share of it.
+``--only`` takes names of clips and pictures. The renders stay in ``--work`` to be looked at.
 
 Not measured here: whatever only an eye sees, and how it looks from the other side: look at the sheets.
 Exit codes: 0 all bars met, 1 some missed or a run failed, 3 no shared media.
@@ -253,8 +254,8 @@ def parser() -> argparse.ArgumentParser:
     made = options(__doc__ or "")
     made.add_argument("--only", default="", help="names of clips and pictures without suffix, by commas")
     made.add_argument("--mode", choices=("self", "cross", "speed", "all"), default="all")
-    made.add_argument("--frames", type=int, default=36, help="frames of each clip")
-    made.add_argument("--rate", type=int, default=12, help="frames a second at which clips are cut")
+    made.add_argument("--frames", type=int, default=48, help="frames of each clip")
+    made.add_argument("--rate", type=int, default=24, help="frames a second at which clips are cut")
     made.add_argument("--work", type=Path, default=RESULTS / "body", help="where the renders stay")
     made.add_argument("--keep-cache", action="store_true", help="use the controls of the last run (wrong after a change of them)")
     return made
