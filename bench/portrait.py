@@ -46,7 +46,7 @@ PICTURES = ("portrait_man_curly", "portrait_woman_half", "illus_cartoon_man", "h
 DRIVERS = ("talk_en_may", "expr_man_neutral_mouth", "expr_woman_strong")
 CLIP_NAMES = ("talk_*", "expr_*")
 IMAGE_FRAMES = 60
-TURN = "rotate=2*PI/180:fillcolor=gray"  # what changes no gaze relative to the head
+TURN = "rotate=2*PI/180:fillcolor=gray"  # what changes no gaze relative to the head, and no angle between two bones
 GAZE_AGAIN = 0.95
 Figures = dict[str, float | None]
 
@@ -187,23 +187,7 @@ class Measurement:
 
     def gaze_again(self, clip: Path, reference: Path) -> Figures:
         """How well the ruler agrees with itself on the gaze of a clip, whatever is rendered."""
-        turned = self.work / f"turned_{clip.stem}.mp4"
-        import imageio_ffmpeg
-
-        command = [
-            imageio_ffmpeg.get_ffmpeg_exe(),
-            "-y",
-            "-loglevel",
-            "error",
-            "-i",
-            str(clip),
-            "-frames:v",
-            str(self.max_frames),
-            "-an",
-            "-vf",
-            TURN,
-        ]
-        must([*command, "-crf", "12", "-pix_fmt", "yuv420p", str(turned)])
+        turned = turned_clip(clip, self.work / f"turned_{clip.stem}.mp4", self.max_frames)
         return {"gaze_again": self.judge(turned, clip, reference, "cross")["gaze_r"]}
 
     def cross_mode(self, picture: Path, clip: Path) -> Row:
@@ -241,6 +225,15 @@ class Measurement:
     def ruler(script: str, *arguments: str | Path) -> list[str]:
         """The command line of a script of the ruler."""
         return [sys.executable, str(RULER / script), *map(str, arguments)]
+
+
+def turned_clip(clip: Path, made: Path, frames: int) -> Path:
+    """Write the first frames of a clip turned by two degrees in its plane: the same motion, to be measured once more."""
+    import imageio_ffmpeg
+
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", "-i", str(clip), "-frames:v", str(frames), "-an"]
+    must([*command, "-vf", TURN, "-crf", "12", "-pix_fmt", "yuv420p", str(made)])
+    return made
 
 
 def first_picture(clip: Path) -> float:

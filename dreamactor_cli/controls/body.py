@@ -15,7 +15,7 @@ from dreamactor_cli.controls.view import View
 class BodyExtractor(Plain):
     """Measures `contracts.Body`."""
 
-    version = "2"
+    version = "3"
     parameters = {"model": "mediapipe-0.10.21 pose_landmark_full"}  # noqa: RUF012
     held = ("joints_2d", "joints_3d")
 

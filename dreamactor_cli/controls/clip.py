@@ -17,6 +17,7 @@ class Clip:
 
     Attributes:
         num_frames: of the window.
+        fps: frames a second.
         width, height: px.
         reference: frame that identity and flow refer to: the first one with the subject's face.
         picture: that frame, (H, W, 3).
@@ -27,6 +28,7 @@ class Clip:
     """
 
     num_frames: int
+    fps: float
     width: int
     height: int
     reference: int
@@ -58,7 +60,7 @@ class Clip:
         }  # fmt: skip
         if self.landmarks is not None:
             arrays["landmarks"] = self.landmarks
-        numbers = [self.num_frames, self.width, self.height, self.reference]
+        numbers = [self.num_frames, self.fps, self.width, self.height, self.reference]
         save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, str(path), {"numbers": json.dumps(numbers)})
 
     @classmethod
@@ -67,9 +69,9 @@ class Clip:
         from safetensors import safe_open
 
         with safe_open(str(path), "numpy") as file:
-            num_frames, width, height, reference = json.loads(file.metadata()["numbers"])
+            num_frames, fps, width, height, reference = json.loads(file.metadata()["numbers"])
             a = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return cls(
-            num_frames=num_frames, width=width, height=height, reference=reference, picture=a["picture"], matte=a["matte"],
-            landmarks=a.get("landmarks"), anchors=a["anchors"], others=a["others"],
+            num_frames=num_frames, fps=fps, width=width, height=height, reference=reference, picture=a["picture"],
+            matte=a["matte"], landmarks=a.get("landmarks"), anchors=a["anchors"], others=a["others"],
         )  # fmt: skip

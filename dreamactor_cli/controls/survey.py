@@ -166,6 +166,7 @@ class Survey:
         mask.close()
         clip = Clip(
             num_frames=self._num_frames,
+            fps=self._fps,
             width=view.width,
             height=view.height,
             reference=reference,

@@ -14,6 +14,7 @@ SEARCH_EVERY = 4  # frames between two searches for a lost face
 POSE_EVERY = 16  # frames between two searches by the skeleton
 # Of the body's size: what joints may move between two measured frames for two frames, or one, to be left out.
 STILL = (0.01, 0.02)
+GAP = 0.13  # seconds between two measured frames at most: an arm begins to move in less
 RECUT_SHIFT, RECUT_GROWTH = 0.3, 1.2  # the crop moves when the face has moved by 0.3 or grown by 1.2 of its half
 
 
@@ -110,7 +111,7 @@ class PoseTracker:
 
     The graph follows whom it found first. Where there are others, it is first shown a picture in which only the surroundings
     of the subject are left. It is the slowest of all networks: while the body hardly moves it is given every second or third
-    frame only.
+    frame only, if the clip has enough of them a second.
 
     Attributes:
         measured: whether the last frame was measured; if not, its skeleton is the one before.
@@ -138,7 +139,7 @@ class PoseTracker:
             shoulders = float(np.linalg.norm(found.joints_2d[11] - found.joints_2d[12]))
             # In a portrait only head and shoulders are seen: the body is larger than their box.
             size = max(body_size(found), 2.5 * shoulders)
-            self._skip = 2 - int(np.searchsorted(STILL, moved / size))
+            self._skip = min(2 - int(np.searchsorted(STILL, moved / size)), max(int(GAP * self._clip.fps) - 1, 0))
         self._skeleton = found
         return found
 

@@ -8,17 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli import rotations
-from dreamactor_cli.body_space import HEAD, NUM_JOINTS, SHOULDERS, SHOWN
+from dreamactor_cli.body_space import HEAD, HIPS, NUM_JOINTS, SHOULDERS, SHOWN
 from dreamactor_cli.contracts import Body, Controls, ControlStream
+from dreamactor_cli.person_space import smoothstep
 from dreamactor_cli.retarget.skeleton import bone_lengths, lifted, point, px_per_metre, raw_bones
 from dreamactor_cli.retarget.smoothing import ease_from_anchor, smooth
-from dreamactor_cli.retarget.torso_seen import CORNERS, SeenTorso, correction, rested, seen_torso
+from dreamactor_cli.retarget.torso_seen import CORNERS, SeenTorso, correction, legs_move, rested, seen_torso
 
 Array = NDArray[np.float64]
 
 SCAN = 256  # frames read at a time when the whole clip is looked at
 MEASURED = 4096  # frames at most that lengths are measured in, evenly spread
 SEEN_SHARE = 0.5  # of the frames in which a driver shows a joint for it to count
+# Metres that smoothing moves a joint: all noise, and all motion. Five frames of a slow clip are half a wave of an arm.
+QUICK = (0.004, 0.012)
+SURE = (0.5, 0.8)  # visibility of a joint whose quick moves count: all noise, and all motion
 SCALE_SECONDS = 0.6  # over which the camera's scale is smoothed: it changes as slowly as people walk
 EARS = (7, 8)
 
@@ -82,7 +86,7 @@ class DriverBody:
         low = max(0, anchor - halo)
         around = driver.window(low, anchor + halo + 1)
         raw = self._read(around, low)
-        soft = self._smoothed(raw)
+        soft = self._smoothed(raw, around, low)
         self.anchor = Stretch(
             **{n: v[anchor - low][None] for n, v in raw.items()}, scale=self.scales[anchor : anchor + 1]
         )  # fmt: skip
@@ -93,7 +97,7 @@ class DriverBody:
         """Scales of all frames, what is shown, and lengths of the bones."""
         frames, step = self._driver.num_frames, max(1, self._driver.num_frames // MEASURED)
         scales, shown, bones, scores, ears, heads, seen = [], np.zeros(NUM_JOINTS), [], [], [], [], []
-        torsos, corners = [], []
+        torsos, corners, legs = [], [], []
         at = self._driver.window(self._at, self._at + 1)
         for start in range(0, frames, SCAN):
             part = self._driver.window(start, start + SCAN)
@@ -109,6 +113,7 @@ class DriverBody:
             heads.append(ears[-1] if part.head is None else part.head.center.astype(np.float64))
             seen.append(np.zeros(len(flat)) if part.head is None else part.head.score.astype(np.float64))
             corners.append(flat[:, CORNERS])
+            legs.append(flat[:, HIPS[0] :])
             if part.head is not None and at.head is not None and at.body is not None:
                 torsos.append(seen_torso(part.head, at.head, at.body.joints_2d[0, CORNERS].astype(np.float64)))
         self._place_heads(np.concatenate(ears), np.concatenate(heads), np.concatenate(seen) >= SHOWN)
@@ -124,6 +129,10 @@ class DriverBody:
             torso = SeenTorso(*(np.concatenate(values) for values in zip(*torsos, strict=True)))
             self._shift, factor = correction(torso, np.concatenate(corners), self.scales, self._at, float(self._driver.fps))
             self.scales = self.scales * factor
+        if self._before is not None:
+            below = np.concatenate(legs)
+            below[:, :2] += self._shift[:, 2:]
+            self._legs_move = legs_move(below, self._before, float(self._driver.fps))
 
     def _place_heads(self, ears: Array, heads: Array, seen: NDArray[np.bool_]) -> None:
         """Centre of the head in every frame, (S, 2) px: where no face is seen, it keeps its place between the ears."""
@@ -141,15 +150,27 @@ class DriverBody:
         flat = body.joints_2d.astype(np.float64)
         flat[:, CORNERS] += self._shift[low : low + controls.num_frames]
         if self._before is not None:
-            flat = rested(flat, self._before)
+            flat = rested(flat, self._before, self._legs_move[low : low + controls.num_frames])
         return {"joints_2d": flat, "joints_3d": body.joints_3d.astype(np.float64), "head": head}
 
-    def _smoothed(self, raw: dict[str, Array]) -> dict[str, Array]:
-        return {name: smooth(values, self._smoothing) for name, values in raw.items()}
+    def _smoothed(self, raw: dict[str, Array], controls: Controls, low: int) -> dict[str, Array]:
+        """Smoothed joints, but as they were where they move too fast for it and are seen well."""
+        assert controls.body is not None
+        soft = {name: smooth(values, self._smoothing) for name, values in raw.items()}
+        scale = self.scales[low : low + controls.num_frames, None]
+        sure = smoothstep(controls.body.score.astype(np.float64), *SURE)
+
+        def quick(name: str) -> Array:
+            moved = np.linalg.norm(raw[name] - soft[name], axis=-1).reshape(len(scale), -1) / scale
+            return np.asarray(smoothstep(moved, *QUICK))
+
+        share = {"joints_2d": (quick("joints_2d") * sure)[..., None], "head": quick("head")}
+        share["joints_3d"] = share["joints_2d"]
+        return {name: values + share[name] * (raw[name] - values) for name, values in soft.items()}
 
     def stretch(self, controls: Controls, low: int) -> Stretch:
         """Smoothed frames of a window of the driver that begins at frame ``low``; the anchor frame is as it was measured."""
-        soft = self._smoothed(self._read(controls, low))
+        soft = self._smoothed(self._read(controls, low), controls, low)
         frames = np.arange(low, low + controls.num_frames)
         if self._smoothing >= 3:
             distance = (frames - self._at).astype(np.float64)

@@ -25,6 +25,7 @@ SECONDS = 0.12  # standard deviation over which a correction is smoothed
 ALONE = 0.05  # what no correction counts against those around a frame
 LEGS = ((25, 23), (26, 24), (27, 25), (28, 26), (29, 27), (30, 28), (31, 27), (32, 28))  # joints, and what each hangs on
 REST = (0.04, 0.12)  # of the torso: what a leg's joint moves against its hip or knee that is noise, and that is motion
+RESTLESS = (1.0, 0.5)  # seconds around such a motion in which the joint moves as it is seen, and over which that comes and goes
 SAME = 1e-6  # a linear part that differs less from the identity was not measured
 
 
@@ -83,12 +84,27 @@ def correction(seen: SeenTorso, corners: Array, scale: Array, anchor: int, fps: 
     return out[:, :-1].reshape(corners.shape), np.exp(out[:, -1])
 
 
-def rested(joints: Array, before: Array) -> Array:
-    """Joints (T, 33, 2) px whose legs stay as they were ``before`` (33, 2) while they move by no more than a network's noise."""
-    out = joints.copy()
+def legs_move(legs: Array, before: Array, fps: float) -> Array:
+    """How far the legs of a whole clip move by more than a network's noise, (S, 8) of 0 to 1; 1 around a motion.
+
+    Args:
+        legs: joints from the hips on, (S, 10, 2) px.
+        before: all joints as the picture has them, (33, 2) px.
+    """
     size = max(float(np.linalg.norm(before[list(SHOULDERS)].mean(0) - before[list(HIPS)].mean(0))), 1e-6)
-    for joint, root in LEGS:
+    joints, roots = (np.array(ends) for ends in zip(*LEGS, strict=True))
+    moved = legs[:, joints - HIPS[0]] - legs[:, roots - HIPS[0]] - (before[joints] - before[roots])
+    share = np.asarray(smoothstep(np.linalg.norm(moved, axis=2) / size, *REST))
+    hold, fade = (max(round(seconds * fps), 1) for seconds in RESTLESS)
+    padded = np.pad(share, ((hold + fade, hold + fade), (0, 0)), mode="edge")
+    most = np.lib.stride_tricks.sliding_window_view(padded, 2 * hold + 1, 0).max(2)
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(most, 2 * fade + 1, 0).mean(2))
+
+
+def rested(joints: Array, before: Array, share: Array) -> Array:
+    """Joints (T, 33, 2) px whose legs stay as they were ``before`` (33, 2) but for a share (T, 8) of what they move."""
+    out = joints.copy()
+    for k, (joint, root) in enumerate(LEGS):
         moved = joints[:, joint] - joints[:, root] - (before[joint] - before[root])
-        share = smoothstep(np.linalg.norm(moved, axis=1) / size, *REST)[:, None]
-        out[:, joint] = out[:, root] + before[joint] - before[root] + share * moved
+        out[:, joint] = out[:, root] + before[joint] - before[root] + share[:, k, None] * moved
     return out

@@ -17,9 +17,19 @@ from dreamactor_cli.controls.body import fill_between
 from dreamactor_cli.controls.chunk import CHUNK, chunks_of
 from dreamactor_cli.controls.clip import Clip
 from dreamactor_cli.controls.gaze import gaze_angles
+from dreamactor_cli.controls.graphs import Skeleton
 from dreamactor_cli.controls.inverse import inverse
 from dreamactor_cli.controls.mesh_refine import MeshRefiner
+from dreamactor_cli.controls.tracking import PoseTracker
 from dreamactor_cli.controls.view import Region, View, shrink
+
+
+def still_clip(frame: np.ndarray, landmarks: np.ndarray | None = None, fps: float = 25) -> Clip:
+    """A clip of one person in the left upper corner."""
+    return Clip(
+        num_frames=2, fps=fps, width=256, height=256, reference=0, picture=frame, matte=np.zeros((8, 8), np.uint8),
+        landmarks=landmarks, anchors=np.zeros((1, 4), np.float32), others=np.zeros((0, 3), np.float32),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("frames", [1, 48, 49, 97, 250, 1000, 5000])
@@ -69,6 +79,24 @@ def test_frames_that_were_left_out_lie_between_their_neighbours() -> None:
     assert joints.tolist() == [0, 1, 2, 3, 3, 0]
 
 
+@pytest.mark.parametrize(("fps", "measured"), [(12, 6), (18, 4), (25, 3), (60, 3)])
+def test_a_body_at_rest_is_measured_every_eighth_of_a_second(fps: int, measured: int) -> None:
+    class StillPose:
+        calls = 0
+
+        def forget(self) -> None: ...
+
+        def __call__(self, rgb: np.ndarray) -> Skeleton:
+            self.calls += 1
+            return Skeleton(np.mgrid[0:33, 0:2].transpose(1, 2, 0).sum(2).astype(np.float32), np.zeros((33, 3)), np.ones(33))
+
+    pose, frame = StillPose(), np.zeros((64, 64, 3), np.uint8)
+    tracker = PoseTracker(still_clip(frame, fps=fps), pose)  # type: ignore[arg-type]
+    for index in range(6):
+        tracker.track(View(frame, index))
+    assert pose.calls == measured
+
+
 def test_gaze_follows_the_iris() -> None:
     canonical = np.repeat(head_space.template()[None], 2, 0)
     canonical[1, [*head_space.IRIS_LEFT, *head_space.IRIS_RIGHT], 0] += 0.05
@@ -108,10 +136,7 @@ def test_appearance_is_a_ratio_to_the_reference_frame(face_clip: Any, face_contr
         def faces(self, views: list[View]) -> list[np.ndarray]:
             return [landmarks for _ in views]
 
-    clip = Clip(
-        num_frames=2, width=256, height=256, reference=0, picture=frame, matte=np.zeros((8, 8), np.uint8), landmarks=landmarks,
-        anchors=np.zeros((1, 4), np.float32), others=np.zeros((0, 3), np.float32),
-    )  # fmt: skip
+    clip = still_clip(frame, landmarks)
     extractor = AppearanceExtractor(clip, Seen())  # type: ignore[arg-type]
     darker = (frame * 0.5).astype(np.uint8)
     found = extractor.stack([*extractor.measure([View(frame, 0), View(darker, 1)]), None])

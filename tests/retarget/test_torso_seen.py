@@ -7,7 +7,7 @@ import pytest
 
 from dreamactor_cli.contracts import Head
 from dreamactor_cli.person_space import still_field
-from dreamactor_cli.retarget.torso_seen import CORNERS, correction, rested, seen_torso
+from dreamactor_cli.retarget.torso_seen import CORNERS, correction, legs_move, rested, seen_torso
 from tests.retarget.bodies import pose
 
 FRAMES, SIZE = 12, 200.0
@@ -80,6 +80,18 @@ def test_legs_that_hardly_move_rest_and_legs_that_move_do_as_they_do() -> None:
     moved = np.stack([before, before])
     moved[0, 25:29] += [0.03 * size, 0]
     moved[1, 25:] += [0.3 * size, 0]
-    out = rested(moved, before)
+    shares = [legs_move(frame[None, 23:], before, 25.0) for frame in moved]
+    out = rested(moved, before, np.concatenate(shares))
     np.testing.assert_allclose(out[0], before, atol=1e-9)
     np.testing.assert_allclose(out[1], moved[1], atol=1e-9)
+
+
+def test_what_a_leg_does_around_a_motion_is_no_noise() -> None:
+    before = pose()[0, :, :2] * SIZE
+    size = np.linalg.norm(before[list(CORNERS[:2])].mean(0) - before[list(CORNERS[2:])].mean(0))
+    clip = np.tile(before, (120, 1, 1))
+    clip[:, 25] += [0.03 * size, 0]
+    clip[60, 25] += [0.3 * size, 0]
+    out = rested(clip, before, legs_move(clip[:, 23:], before, 25.0))
+    np.testing.assert_allclose(out[50:70], clip[50:70], atol=1e-9)
+    np.testing.assert_allclose(out[[0, 20, 100, 119]], np.tile(before, (4, 1, 1)), atol=1e-9)

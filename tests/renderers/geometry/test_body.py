@@ -14,7 +14,7 @@ from dreamactor_cli.renderers.geometry.body import BodyActor
 from dreamactor_cli.renderers.geometry.body_layers import PartLayer, part_layers
 from dreamactor_cli.renderers.geometry.body_order import depth_order
 from dreamactor_cli.renderers.geometry.body_skeleton import BONE_INDEX, CORE, PARTS, skeleton_of, with_points
-from dreamactor_cli.renderers.geometry.body_split import connected, split
+from dreamactor_cli.renderers.geometry.body_split import _hem, connected, split
 from dreamactor_cli.renderers.geometry.layers import Layers
 from dreamactor_cli.renderers.geometry.portrait import channels
 from dreamactor_cli.renderers.geometry.renderer import GeometryRenderer
@@ -163,6 +163,15 @@ def test_a_skirt_stays_in_one_piece() -> None:
     areas = sorted((stats[k, cv2.CC_STAT_AREA] for k in range(1, count)), reverse=True)
     assert areas[0] > 0.97 * sum(areas)
     assert "left_thigh" not in {PARTS[part] for part in actor.draw_order(dressed.reference.controls, 0)}
+
+
+@pytest.mark.parametrize(("wide", "hem"), [
+    ([1.15, 1.23, 1.24, 1.19, 1.14, 0.81, 0.75, 0.76], True),  # a pleated skirt of a dancer
+    ([1.24, 1.11, 0.99, 0.90, 0.85, 0.80, 0.78, 0.75], False),  # trousers
+    ([1.36, 1.36, 1.01, 1.13, 1.01, 0.95, 0.95, 0.95], False),  # a suit
+])  # fmt: skip
+def test_where_cloth_ends_above_bare_legs_is_a_hem(wide: list[float], hem: bool) -> None:
+    assert _hem(np.array(wide), np.ones(8)) == hem
 
 
 @pytest.mark.parametrize("skirt", [True, False])
