@@ -164,12 +164,24 @@ def test_numbers_and_pictures_are_there_for_tensorboard(tmp_path: Path) -> None:
 
 
 def test_without_tensorboard_there_is_the_log_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
-    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
-    with TrainingLog(tmp_path) as log:
+    """One that is there and cannot be used is told."""
+    (tmp_path / "packages" / "tensorboard").mkdir(parents=True)
+    (tmp_path / "packages" / "tensorboard" / "__init__.py").write_text('raise ImportError("cannot import runtime_version")')
+    for name in [name for name in sys.modules if name.startswith(("tensorboard", "torch.utils.tensorboard"))]:
+        monkeypatch.delitem(sys.modules, name)
+    with monkeypatch.context() as there:
+        there.syspath_prepend(str(tmp_path / "packages"))
+        with pytest.warns(RuntimeWarning, match=r"runtime_version; .*tensorboard<2\.21"):
+            write_alone(tmp_path / "odd")
+    monkeypatch.setattr("dreamactor_cli.training.loop.log.find_spec", lambda name: None)
+    write_alone(tmp_path / "none")
+
+
+def write_alone(folder: Path) -> None:
+    with TrainingLog(folder) as log:
         log.numbers(1, {"loss": 1.0})
         log.picture(1, "samples", np.zeros((8, 8, 3), np.uint8))
-    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+    assert [path.name for path in folder.iterdir()] == ["log.jsonl"]
 
 
 def test_memory_that_runs_out_in_one_of_several_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

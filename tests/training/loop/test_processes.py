@@ -67,7 +67,7 @@ def test_two_processes_learn_what_one_learns(one: Path, tmp_path: Path, sharded:
     np.testing.assert_allclose(losses(tmp_path / "run"), losses(one / "run"), rtol=2e-4)
     assert len(losses(one / "run")) == 14
     theirs, ours = weights(one / "run"), weights(tmp_path / "run")
-    assert (ours - theirs).abs().max() < 2e-3  # kept in 16 bits; AdamW makes steps of 1e-3 of the smallest gradient
+    assert (ours - theirs).abs().max() < 5e-4  # kept in 16 bits; AdamW takes a step of 1e-3 of the smallest gradient
     assert (tmp_path / "run" / "samples" / "step-000004.png").stat().st_size > 1000
 
 
