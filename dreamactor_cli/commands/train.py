@@ -121,7 +121,9 @@ def diffusion(
     _check_numbers(clips=clips, steps=steps, batch=batch, rate=rate, seed=seed, workers=workers)
     _check_words(precision, device)
     from dreamactor_cli.training.diffusion.start import Options, start_diffusion
+    from dreamactor_cli.training.loop.fit import take_device
 
+    take_device(device)
     options = Options(
         config=config, out=_run_folder(out, config), cache=console.cache().root, stage=stage, videos=videos,
         init=init, wan=wan, vae=vae, assets=assets, clips=clips, size=size, frames=frames, framings=framings, steps=steps,
@@ -158,7 +160,9 @@ def vae(
     _check_numbers(clips=clips, steps=steps, batch=batch, rate=rate, seed=seed, workers=workers)
     _check_words(precision, device)
     from dreamactor_cli.training.diffusion.start import Options, start_vae
+    from dreamactor_cli.training.loop.fit import take_device
 
+    take_device(device)
     options = Options(
         config=config, out=_run_folder(out, config), cache=console.cache().root, videos=videos, assets=assets,
         clips=clips, size=size, framings=framings, steps=steps, batch=batch, rate=rate, seed=seed, precision=precision,

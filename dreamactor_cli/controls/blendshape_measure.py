@@ -84,10 +84,32 @@ def _distances() -> tuple[Distance, ...]:
     return MIDDLE + sides + LID_WAYS + tuple(_mirrored(d) for d in LID_WAYS)
 
 
+@cache
+def _places(*, less: bool) -> tuple[tuple[NDArray[np.intp], NDArray[np.intp]], ...]:
+    """Of distances with as many landmarks: which they are (k,), and where in a row of 478 x 3 these stand (count, k)."""
+    sides = [[3 * landmark + d.axis for landmark in (d.less if less else d.of)] for d in _distances()]
+    groups = []
+    for count in sorted({len(side) for side in sides}):
+        chosen = [k for k, side in enumerate(sides) if len(side) == count]
+        groups.append((np.array(chosen), np.array([sides[k] for k in chosen]).T))
+    return tuple(groups)
+
+
+def _means(shapes: Array, *, less: bool) -> Array:
+    """Mean coordinates of one end of each distance, (N, K)."""
+    rows = shapes.reshape(len(shapes), -1)
+    out = np.empty((len(rows), len(_distances())), rows.dtype)
+    for chosen, places in _places(less=less):
+        total = rows[:, places[0]]
+        for more in places[1:]:
+            total = total + rows[:, more]
+        out[:, chosen] = total / len(places)
+    return out
+
+
 def _take(shapes: Array) -> Array:
     """Distances of shapes (N, 478, 3), (N, K)."""
-    columns = [shapes[:, list(d.of), d.axis].mean(1) - shapes[:, list(d.less), d.axis].mean(1) for d in _distances()]
-    return np.stack(columns, -1)
+    return _means(shapes, less=False) - _means(shapes, less=True)
 
 
 def _lid_gap(shape: Array) -> Array:

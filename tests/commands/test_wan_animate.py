@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dreamactor_cli import results
 from dreamactor_cli.media import probe
 from dreamactor_cli.presets import load_preset, merge
 
@@ -107,6 +108,23 @@ def test_a_run_of_many_jobs_ends_before_it_begins(cli: Cli, portrait: Path, tmp_
     assert not list(out.glob("*.mp4"))
     dry = cli("render", rows, "-o", out, "--dry-run", "--json")
     assert "models pull" in dry.out
+
+
+@pytest.mark.slow
+def test_two_workers_draw_a_row_each(
+    cli: Cli, portrait: Path, quick: Path, tiny_wan: Path, shared_cache: Cache, tmp_path: Path
+) -> None:
+    """Each loads the weights in a process of its own, and what they draw of the same job is the same."""
+    rows = tmp_path / "rows.csv"
+    rows.write_text("id,image,driving,duration\n" + "".join(f"{name},{portrait},motion:nod,0.6\n" for name in "ab"))
+    out = tmp_path / "out"
+    options = ("--preset", quick, "--weights", tiny_wan, "--devices", "cpu", "--workers", 2, "--cache-dir", shared_cache.root)
+    ended = cli("render", rows, "-o", out, *options)
+    assert ended.code == 0, ended.err
+    assert {line["id"]: line["status"] for line in results.read(out / results.NAME)} == {"a": "ok", "b": "ok"}
+    assert probe(out / "a.mp4").num_frames == probe(out / "b.mp4").num_frames == 15
+    hashes = {json.loads((out / f"{name}.mp4.json").read_text())["output_sha256"] for name in "ab"}
+    assert len(hashes) == 1
 
 
 def test_heavy_weights_are_not_drawn_on_a_cpu_unawares(

@@ -51,7 +51,7 @@ class DiffusionRenderer:
         if missing:
             raise MissingRequirement(f"--renderer diffusion needs {missing[0]}", "in the checkout: pip install '.[diffusion]'")
         if preset.quantize != "off" and find_spec("torchao") is None:
-            raise MissingRequirement(f"--quantize {preset.quantize} needs torchao, which is not installed", "pip install torchao")
+            raise MissingRequirement(f"--quantize {preset.quantize} needs torchao", "pip install torchao==0.18.0")
         if preset.context_parallel > 1:
             from dreamactor_cli.renderers.diffusion.companions import check_ranks
 

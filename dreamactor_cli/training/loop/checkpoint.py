@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from dreamactor_cli.atomic import replacing
+from dreamactor_cli.training.loop.sharding import gathered
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW
 
@@ -46,7 +47,7 @@ def save(path: Path, standing: Standing, about: Mapping[str, str], *, writes: bo
         state = standing.optimizer.state.get(parameter, {})
         found = {"model": parameter, "mean": standing.means[name], **{key: state[key] for key in _MOMENTS if key in state}}
         for kind, value in found.items():
-            whole = _whole(value)
+            whole = gathered(value)
             if writes:
                 tensors[f"{kind}.{name}"] = whole
     if writes:
@@ -82,11 +83,6 @@ def take_up(path: Path, standing: Standing, step: int) -> None:
             for kind, value in moments.items():
                 _fill(value, file.get_tensor(f"{kind}.{name}"))
             standing.optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}
-
-
-def _whole(value: Tensor) -> Tensor:
-    value = value.detach()
-    return (value.full_tensor() if isinstance(value, DTensor) else value).cpu().contiguous()
 
 
 def _fill(target: Tensor, value: Tensor) -> None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from dreamactor_cli.training.loop.sharding import gathered
+
 
 class RunningMean:
     """Exponential moving average of the parameters that learn; sharded where they are.
@@ -40,3 +42,47 @@ class RunningMean:
         finally:
             for name, value in self._parameters.items():
                 value.copy_(kept[name])
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Leave the mean in the network for good."""
+        for name, value in self._parameters.items():
+            value.copy_(self.means[name])
+
+    def gather(self, *, wanted: bool) -> None:
+        """At a checkpoint: what `in_place` shall show, where that has to be fetched from other processes."""
+
+
+class SharedMean(RunningMean):
+    """The mean where weights are shared out among processes (`sharding`), and the whole network that it is gathered in.
+
+    All processes must call `gather` and `settle`; between, each can draw alone.
+
+    Args:
+        whole: on the CPU, with parameters of the same names.
+    """
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter], decay: float, whole: nn.Module) -> None:
+        super().__init__(parameters, decay)
+        self._whole = whole
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """The whole network with the mean of the last checkpoint, which it has anyway; it may be moved to a GPU meanwhile."""
+        try:
+            yield
+        finally:
+            self._whole.to("cpu")
+
+    def settle(self) -> None:
+        """Leave the mean in the whole network of each process."""
+        self.gather(wanted=True)
+
+    @torch.no_grad()
+    def gather(self, *, wanted: bool) -> None:
+        """Fetch the mean from all processes; the whole network of those who want it gets it."""
+        plain = dict(self._whole.named_parameters())
+        for name, mean in self.means.items():
+            value = gathered(mean)
+            if wanted:
+                plain[name].copy_(value)

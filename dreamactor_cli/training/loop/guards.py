@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import torch
 
-from dreamactor_cli.errors import JobFailed, Stopped
+from dreamactor_cli.errors import JobFailed
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 
@@ -24,13 +24,16 @@ class StopAsked:
         with StopAsked() as stop:
             for step in ...:
                 ...
-                if stop:
+                if stop.received:
                     save()
-                    raise stop.error
+                    raise Stopped(128 + stop.received)
+
+    Attributes:
+        received: number of the signal that was first; 0 for none.
     """
 
     def __init__(self) -> None:
-        self._received = 0
+        self.received = 0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -44,18 +47,10 @@ class StopAsked:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def __bool__(self) -> bool:
-        return self._received != 0
-
-    @property
-    def error(self) -> Stopped:
-        """What ends the run: exit code 130, 143 or 140."""
-        return Stopped(128 + self._received)
-
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        if self._received == signal.SIGINT == number:
+        if self.received == signal.SIGINT == number:
             raise KeyboardInterrupt  # asked twice: do not wait for the step
-        self._received = self._received or number
+        self.received = self.received or number
 
 
 class Numbers:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli.atomic import replacing, write_errors
+
+_FITS = "one that can: pip install 'tensorboard<2.21'"
 
 
 class TrainingLog:
@@ -79,8 +83,11 @@ def _step_of(line: str) -> float:
 
 
 def _board(folder: Path, step: int) -> Any:
+    if find_spec("tensorboard") is None:
+        return None
     try:
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
+    except ImportError as error:  # from 2.21 on it wants a protobuf that mediapipe cannot take
+        warnings.warn(f"tensorboard cannot be used: {error!s:.200}; {_FITS}", RuntimeWarning, stacklevel=2)
         return None
     return SummaryWriter(str(folder), purge_step=step)

@@ -142,7 +142,7 @@ def rasterise(p: F32, triangles: I32, two_sided: NDArray[np.int8], z: F32, seen:
                 w0 += dx0
                 w1 += dx1
                 w2 = np.float32(1) - w0 - w1
-                if w0 < 0 or w1 < 0 or w2 < 0:
+                if min(w0, w1, w2) < 0:  # one branch: which of the three it is cannot be foreseen
                     continue
                 depth = w0 * za + w1 * zb + w2 * zc
                 if depth > z[y, x]:
@@ -175,5 +175,5 @@ def rasterise_depth(p: F32, triangles: I32, z: F32) -> None:
                 w0 += dx0
                 w1 += dx1
                 w2 = np.float32(1) - w0 - w1
-                if w0 >= 0 and w1 >= 0 and w2 >= 0:
+                if min(w0, w1, w2) >= 0:
                     z[y, x] = max(z[y, x], w0 * za + w1 * zb + w2 * zc)

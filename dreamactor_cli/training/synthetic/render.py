@@ -45,9 +45,9 @@ def gaze_directions(matrices: F64, gaze: F64) -> F64:
     return out
 
 
-def landmarks_of(person: Person, vertices: F32) -> F64:
-    """The 468 landmarks (468, 3) on vertices (V, 3)."""
-    out: F64 = (vertices[person.landmark_vertices] * person.landmark_weights[:, :, None]).sum(1)
+def landmarks_of(person: Person, corners: F32) -> F64:
+    """The 468 landmarks (..., 468, 3) on the corners of their triangles (..., 468, 3, 3)."""
+    out: F64 = (corners * person.landmark_weights[:, :, None]).sum(-2)
     return out
 
 
@@ -88,37 +88,38 @@ class Renderer:
             np.empty((count, n, n, 3), np.uint8), np.empty((count, n, n), np.uint8), np.empty((count, n, n), np.int8),
             np.empty((count, n, n), np.float32), np.empty((count, len(person.landmark_vertices), 3)),
         )  # fmt: skip
+        corners = np.empty((count, *person.landmark_vertices.shape, 3), np.float32)
         moved = (act.weights.astype(np.float32) @ person.shapes).reshape(count, -1, 3)
         head = bones[:, BONE["head"]]
         eyes = carry(head, person.eye_centers)
         gaze = gaze_directions(bones, act.gaze)
         row = _light_row(light, camera, len(self._shadow))
-        rest, posed, normals = person.vertices.copy(), np.empty_like(person.vertices), np.empty_like(person.vertices)
+        rest = person.vertices.copy()
+        posed, normals, flat = (np.empty_like(rest) for _ in range(3))
         for t in range(count):
             rest[person.face_vertices] = person.vertices[person.face_vertices] + moved[t]
             kernels.skin(rest, np.ascontiguousarray(bones[t], np.float32), person.bone_index, person.bone_weight, posed)
             kernels.normals(posed, person.triangles, normals)
             look = (eyes[t], gaze[t], person.iris)
             out = (shot.frames[t], shot.matte[t], shot.label[t], shot.depth[t])
-            self._draw(person, posed, normals, camera, row, look, back, out)
-            shot.landmarks[t] = landmarks_of(person, posed)
+            self._draw(person, posed, normals, flat, camera, row, look, back, out)
+            corners[t] = posed[person.landmark_vertices]
+        shot.landmarks[:] = landmarks_of(person, corners)
         return shot
 
     def _draw(
-        self, person: Person, posed: F32, normals: F32, camera: Camera, light: F64, eyes: tuple[F64, F64, F64], back: F32,
-        out: tuple[U8, U8, NDArray[np.int8], F32],
+        self, person: Person, posed: F32, normals: F32, flat: F32, camera: Camera, light: F64, eyes: tuple[F64, F64, F64],
+        back: F32, out: tuple[U8, U8, NDArray[np.int8], F32],
     ) -> None:  # fmt: skip
         side = self._size * SAMPLES
-        flat = np.empty_like(posed)
         intrinsics = [camera.focal * side, side / 2, side / 2]
         kernels.project(posed, np.concatenate([intrinsics, camera.rotation.ravel(), camera.translation]), flat)
         self._z[:] = 0
         self._seen[:] = -1
         kernels.rasterise(flat, person.triangles, person.two_sided, self._z, self._seen, self._bary)
-        lit = np.empty_like(posed)
-        kernels.affine(posed, light[shading.LIGHT_MAP : shading.LIGHT_KEY].reshape(3, 4), lit)
+        kernels.affine(posed, light[shading.LIGHT_MAP : shading.LIGHT_KEY].reshape(3, 4), flat)
         self._shadow[:] = 0
-        kernels.rasterise_depth(lit, person.triangles, self._shadow)
+        kernels.rasterise_depth(flat, person.triangles, self._shadow)
         t = person.textures
         shading.resolve(
             self._z, self._seen, self._bary, person.triangles, person.uv, person.material, posed, normals, person.openness,

@@ -121,24 +121,30 @@ def _hand(person: Person, side: int, act: Performance) -> dict[str, Array]:
     palm = unit(np.cross(index - hand, pinky - hand)) * (1 if side == 0 else -1)
     across = unit(np.cross(forearm, palm))
     out = {f"hand_{s}": about(forearm, act.twist[:, side]) @ about(across, act.bend[:, side])}
+    first, second = ([heads[BONE[f"{finger}_0{q}_{s}"]] for finger in _FINGERS] for q in (1, 2))
+    axes = np.cross(unit(np.subtract(second, first)), palm)
+    amounts = act.curl[:, side].T * np.where(np.arange(len(_FINGERS)) > 0, 1.15, 0.5)[:, None]
+    turns = about(axes[:, None], -amounts)
     for k, finger in enumerate(_FINGERS):
-        first, second = heads[BONE[f"{finger}_01_{s}"]], heads[BONE[f"{finger}_02_{s}"]]
-        axis = np.cross(unit(second - first), palm)
-        amount = act.curl[:, side, k] * (1.15 if k else 0.5)
-        turn = about(axis, -amount)
-        out |= {f"{finger}_0{q}_{s}": turn for q in (1, 2, 3) if k or q > 1}
+        out |= {f"{finger}_0{q}_{s}": turns[k] for q in (1, 2, 3) if k or q > 1}
     return out
 
 
-def _leg(side: int, act: Performance) -> dict[str, Array]:
-    s, outward = SIDES[side], 1.0 if side == 0 else -1.0
+def _trunk_and_legs(act: Performance) -> dict[str, Array]:
+    """Rotations of what turns by angles, by bone."""
     zero = np.zeros(len(act.turn))
-    thigh = np.stack([zero, -act.thigh[:, side, 0], outward * act.thigh[:, side, 1]], 1)
-    return {
-        f"thigh_{s}": euler(thigh),
-        f"calf_{s}": euler(np.stack([zero, act.knee[:, side], zero], 1)),
-        f"foot_{s}": euler(np.stack([zero, -act.ankle[:, side], zero], 1)),
-    }
+    angles: dict[str, Array] = {
+        "pelvis": np.stack([act.turn, zero, zero], 1), "spine_01": act.spine * 0.4, "spine_02": act.spine * 0.6,
+        "neck_01": act.head * 0.4, "head": act.head * 0.6,
+    }  # fmt: skip
+    for side, s in enumerate(SIDES):
+        outward = 1.0 if side == 0 else -1.0
+        angles |= {
+            f"thigh_{s}": np.stack([zero, -act.thigh[:, side, 0], outward * act.thigh[:, side, 1]], 1),
+            f"calf_{s}": np.stack([zero, act.knee[:, side], zero], 1),
+            f"foot_{s}": np.stack([zero, -act.ankle[:, side], zero], 1),
+        }
+    return dict(zip(angles, euler(np.stack(list(angles.values()))), strict=True))
 
 
 def pose(person: Person, act: Performance) -> tuple[Array, Array]:
@@ -149,15 +155,11 @@ def pose(person: Person, act: Performance) -> tuple[Array, Array]:
     """
     frames = len(act.turn)
     hip = person.heads[BONE["pelvis"], 1] - person.vertices[:, 1].min()
-    local: dict[str, Array] = {
-        "pelvis": euler(np.stack([act.turn, np.zeros(frames), np.zeros(frames)], 1)),
-        "spine_01": euler(act.spine * 0.4), "spine_02": euler(act.spine * 0.6),
-        "neck_01": euler(act.head * 0.4), "head": euler(act.head * 0.6),
-    }  # fmt: skip
+    local = _trunk_and_legs(act)
     for side in range(2):
         s = SIDES[side]
         local[f"upperarm_{s}"], local[f"lowerarm_{s}"] = _arm(person, side, act.wrist[:, side], act.elbow[:, side])
-        local |= _hand(person, side, act) | _leg(side, act)
+        local |= _hand(person, side, act)
     turn = np.zeros((frames, len(BONES), 3, 3))
     shift = np.zeros((frames, len(BONES), 3))
     for b, name in enumerate(BONES):

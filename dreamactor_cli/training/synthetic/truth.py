@@ -20,6 +20,7 @@ from dreamactor_cli.training.synthetic.rig import BONE, SIDES, Performance, carr
 from dreamactor_cli.training.synthetic.scene import Camera
 
 F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
 
 _IRIS_ANGLE = 0.46  # radians from the gaze to the edge of the iris, as `shading` paints it
 _TO_IMAGE = np.array([1.0, -1.0, -1.0])  # camera axes to the picture's: y down, z away
@@ -68,7 +69,7 @@ def _identity(person: Person) -> F32:
     """Canonical shape of the person's neutral face that looks ahead, (478, 3)."""
     ahead, up = np.array([[0.0, 0, 1]]), np.array([[0.0, 1, 0]])
     irises = iris_points(person.eye_centers[None], person.eye_radius, ahead, up)
-    mesh = np.concatenate([landmarks_of(person, person.vertices)[None], irises], 1) * _TO_IMAGE
+    mesh = np.concatenate([landmarks_of(person, person.vertices[person.landmark_vertices])[None], irises], 1) * _TO_IMAGE
     return head_space.to_canonical(mesh, head_space.head_pose(mesh))[0].astype(np.float32)
 
 
@@ -184,11 +185,14 @@ def controls_of(person: Person, act: Performance, bones: F64, places: F64, camer
     )  # fmt: skip
 
 
-_REGIONS: tuple[tuple[int, tuple[tuple[int, ...], ...], float], ...] = (
-    (FACE, (head_space.FACE_OVAL,), 0.0),
-    (MOUTH, (head_space.OUTER_LIPS,), 0.12),
-    (EYES, (head_space.EYE_LEFT, head_space.EYE_RIGHT), 0.12),
-    (BROWS, (head_space.BROW_LEFT, head_space.BROW_RIGHT), 0.08),
+_REGIONS: tuple[tuple[int, tuple[I32, ...], float], ...] = tuple(
+    (bit, tuple(np.array(contour, np.int32) for contour in contours), margin)
+    for bit, contours, margin in (
+        (FACE, (head_space.FACE_OVAL,), 0.0),
+        (MOUTH, (head_space.OUTER_LIPS,), 0.12),
+        (EYES, (head_space.EYE_LEFT, head_space.EYE_RIGHT), 0.12),
+        (BROWS, (head_space.BROW_LEFT, head_space.BROW_RIGHT), 0.08),
+    )
 )  # contours, and how far the region reaches beyond them, inter-ocular units
 
 
@@ -201,22 +205,24 @@ def masks_of(controls: Controls, shot: Shot, camera: Camera) -> U8:
     scale = head.radius / head_space.SPHERE_RADIUS
     flesh = is_flesh(shot.label) & (shot.matte > 127)
     nose = -camera.to_camera(shot.landmarks[:, _FACE_JOINTS[0]])[:, 2] * _METRES
+    size = masks.shape[1]
+    points = np.rint(np.clip(face.landmarks[..., :2], -size, 2 * size) * 16).astype(np.int32)  # 16ths of a pixel
     for t in np.flatnonzero(face.score > 0):
         # What stands before the nose is a hand.
         area = flesh[t] & (shot.depth[t] > nose[t] - _BEFORE_NOSE)
         for bit, contours, margin in _REGIONS:
-            inside = _filled(face.landmarks[t], contours, margin * scale[t], masks.shape[1])
-            masks[t][area & (inside > 0)] |= bit
+            filled = _filled(points[t], contours, margin * scale[t], size, bit)
+            masks[t] |= np.where(area, filled, np.uint8(0))
     return masks
 
 
-def _filled(landmarks: F32, contours: tuple[tuple[int, ...], ...], margin: float, size: int) -> U8:
-    """Contours filled, and widened by a margin in px, (size, size), 0 or 1."""
+def _filled(points: I32, contours: tuple[I32, ...], margin: float, size: int, bit: int) -> U8:
+    """Contours of landmarks (478, 2), 16ths of a px, filled with a bit and widened by a margin in px, (size, size)."""
     out = np.zeros((size, size), np.uint8)
+    width = round(2 * margin)
     for contour in contours:
-        points = np.rint(np.clip(landmarks[list(contour), :2], -size, 2 * size) * 16).astype(np.int32)
-        cv2.fillPoly(out, [points], 1, cv2.LINE_8, 4)
-        width = round(2 * margin)
+        outline = points[contour]
+        cv2.fillPoly(out, [outline], bit, cv2.LINE_8, 4)
         if width > 0:
-            cv2.polylines(out, [points], True, 1, width, cv2.LINE_8, 4)
+            cv2.polylines(out, [outline], True, bit, width, cv2.LINE_8, 4)
     return out

@@ -13,12 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from diffusers import ModelMixin
 from numpy.typing import NDArray
 
 from dreamactor_cli.contracts import Controls, Preset, Reference, RenderSettings, Signal
 from dreamactor_cli.errors import MissingRequirement, UsageError
 from dreamactor_cli.models import weights_folder
 from dreamactor_cli.models.pipeline import DreamActorPipeline
+from dreamactor_cli.models.transformer import DreamActorTransformer3DModel
+from dreamactor_cli.renderers.diffusion.loading import load_pipeline
 from dreamactor_cli.renderers.diffusion.renderer import DiffusionRenderer
 from dreamactor_cli.renderers.needs import Demanding
 from dreamactor_cli.retarget.transfer import RetargetedStream
@@ -111,6 +115,50 @@ def test_views_of_its_own_making_are_used(
     job = settings(replace(preset, reference_views="auto"))
     assert sum(len(frames) for frames in renderer.render(reference, controls, job)) == 11
     assert passes == [(1, 25), (3, 11)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["int8", "float8"])
+def test_weights_of_eight_bits_change_little(
+    renderer: DiffusionRenderer, reference: Reference, controls: RetargetedStream, preset: Preset, kind: str
+) -> None:
+    pytest.importorskip("torchao")
+    exact = np.concatenate(list(renderer.render(reference, controls, settings(preset))))
+    eight = replace(preset, quantize=kind)  # type: ignore[arg-type]
+    short = np.concatenate(list(renderer.render(reference, controls, settings(eight))))
+    assert 0 < np.abs(short.astype(int) - exact).mean() < 6
+    transformer = load_pipeline(Path(preset.weights), eight, "cpu").models.transformer
+    kept = {type(layer.weight).__name__ for layer in transformer.modules() if isinstance(layer, torch.nn.Linear)}
+    assert kept == {{"int8": "Int8Tensor", "float8": "Float8Tensor"}[kind]}
+
+
+@pytest.mark.slow
+def test_a_model_that_is_compiled_draws_the_same(
+    renderer: DiffusionRenderer, reference: Reference, controls: RetargetedStream, preset: Preset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the graphs alone: to make C++ of them takes a CPU longer than this test has (`bench/dit.py --compile`)."""
+    compiled: list[object] = []
+
+    def translate(self: DreamActorTransformer3DModel, *arguments: object, **named: object) -> None:
+        compiled.append(self)
+        ModelMixin.compile_repeated_blocks(self, *arguments, fullgraph=True, backend="aot_eager", **named)
+
+    exact = np.concatenate(list(renderer.render(reference, controls, settings(preset))))
+    monkeypatch.setattr(DreamActorTransformer3DModel, "compile_repeated_blocks", translate)
+    drawn = np.concatenate(list(renderer.render(reference, controls, settings(replace(preset, compile=True)))))
+    assert len(compiled) == 1
+    assert np.abs(drawn.astype(int) - exact).max() <= 1
+
+
+@pytest.mark.parametrize("cache", ["first-block", "taylor"])
+def test_a_preset_has_steps_reused(
+    renderer: DiffusionRenderer, reference: Reference, controls: RetargetedStream, preset: Preset, cache: str
+) -> None:
+    many = replace(preset, steps=8)
+    exact = np.concatenate(list(renderer.render(reference, controls, settings(many))))
+    reused = replace(many, step_cache=cache)  # type: ignore[arg-type]
+    assert not np.array_equal(np.concatenate(list(renderer.render(reference, controls, settings(reused)))), exact)
+    assert np.array_equal(np.concatenate(list(renderer.render(reference, controls, settings(many)))), exact)
 
 
 def test_each_picture_is_seen_around_its_own_person(

@@ -3,11 +3,14 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from dreamactor_cli.errors import JobFailed, OutOfMemory, Stopped
@@ -141,3 +144,48 @@ def test_the_log_of_a_run_that_was_stopped_has_no_step_twice(tmp_path: Path) -> 
         log.numbers(3, {"loss": 0.5})
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert lines == [{"step": 1, "loss": 1.0}, {"step": 2, "loss": 0.5}, {"step": 3, "loss": 0.5}]
+
+
+def test_numbers_and_pictures_are_there_for_tensorboard(tmp_path: Path) -> None:
+    """Where that package is; steps that are done again are not there twice."""
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for begun, steps in ((1, 3), (3, 4)):
+        with TrainingLog(tmp_path) as log:
+            for step in range(begun, steps + 1):
+                log.numbers(step, {"loss": begun / step})
+            log.picture(steps, "samples", np.full((8, 8, 3), 200, np.uint8))
+    written = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    losses = written.Scalars("loss")
+    assert [event.step for event in losses] == [1, 2, 3, 4]
+    assert [event.value for event in losses] == pytest.approx([1, 0.5, 1, 0.75])
+    assert [event.step for event in written.Images("samples")] == [4]
+
+
+def test_without_tensorboard_there_is_the_log_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is there and cannot be used is told."""
+    (tmp_path / "packages" / "tensorboard").mkdir(parents=True)
+    (tmp_path / "packages" / "tensorboard" / "__init__.py").write_text('raise ImportError("cannot import runtime_version")')
+    for name in [name for name in sys.modules if name.startswith(("tensorboard", "torch.utils.tensorboard"))]:
+        monkeypatch.delitem(sys.modules, name)
+    with monkeypatch.context() as there:
+        there.syspath_prepend(str(tmp_path / "packages"))
+        with pytest.warns(RuntimeWarning, match=r"runtime_version; .*tensorboard<2\.21"):
+            write_alone(tmp_path / "odd")
+    monkeypatch.setattr("dreamactor_cli.training.loop.log.find_spec", lambda name: None)
+    write_alone(tmp_path / "none")
+
+
+def write_alone(folder: Path) -> None:
+    with TrainingLog(folder) as log:
+        log.numbers(1, {"loss": 1.0})
+        log.picture(1, "samples", np.zeros((8, 8, 3), np.uint8))
+    assert [path.name for path in folder.iterdir()] == ["log.jsonl"]
+
+
+def test_memory_that_runs_out_in_one_of_several_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts would have it wait for the others at each, and them for it."""
+    monkeypatch.setattr(Accelerator, "num_processes", property(lambda self: 2))
+    with pytest.raises(OutOfMemory, match="one of several"):
+        run(Line(most=1), tmp_path / "c.safetensors")
