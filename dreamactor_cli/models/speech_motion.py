@@ -169,7 +169,8 @@ class MotionStream:
         stride = self._model.stride
         first = self._start // stride
         with torch.inference_mode():
-            articulation, logits = self._model(torch.from_numpy(self._inputs)[None])
+            inputs = torch.from_numpy(self._inputs)[None].clone()  # at an address that does not move the last bits
+            articulation, logits = self._model(inputs)
             kept = slice(self._done - first, stop - first)
             moved = np.clip(articulation[0, kept].numpy(), RANGES[:, 0], RANGES[:, 1])
             visemes = logits[0, kept].softmax(-1).numpy()

@@ -57,7 +57,8 @@ def test_no_frame_is_dropped(vae: AutoencoderKLWan, clip: torch.Tensor, frames: 
     filled = torch.cat([clip[:, :, :frames], clip[:, :, frames - 1 : frames].expand(-1, -1, 3, -1, -1)], 2)
     encoded = encode(vae, clip[:, :, :frames])
     assert encoded.shape == (1, 4, latents, 3, 4)
-    assert torch.equal(encoded, normalise(vae, vae.encode(filled[:, :, : 4 * latents - 3]).latent_dist.mode()))
+    expected = normalise(vae, vae.encode(filled[:, :, : 4 * latents - 3]).latent_dist.mode())
+    torch.testing.assert_close(encoded, expected, rtol=0, atol=1e-5)  # clips that lie otherwise in memory are rounded otherwise
 
 
 def test_normalising_and_back(vae: AutoencoderKLWan) -> None:
