@@ -43,6 +43,20 @@ def test_frames_come_as_soon_as_they_are_certain(model: SpeechMotion) -> None:
     assert len(stream.push(some_mel(2))[0]) == 1
 
 
+def test_threads_of_others_do_not_matter() -> None:
+    """What renders with four threads in the same process may not move a bit of what is heard afterwards."""
+    torch.manual_seed(0)
+    model, mel, threads = SpeechMotion().eval(), some_mel(1100), torch.get_num_threads()
+    answers = []
+    for count in (1, 4):
+        torch.set_num_threads(count)
+        answers.append(heard(model, mel, 1100))
+        assert torch.get_num_threads() == count
+    torch.set_num_threads(threads)
+    assert np.array_equal(answers[0][0], answers[1][0])
+    assert np.array_equal(answers[0][1], answers[1][1])
+
+
 def test_nothing_said_nothing_heard(model: SpeechMotion) -> None:
     assert [len(part) for part in MotionStream(model).finish()] == [0, 0]
 
