@@ -193,13 +193,15 @@ def test_cached_is_uncached(count: int) -> None:
 
 
 def test_one_cache_serves_a_batch() -> None:
-    model, given = make(), inputs()
+    """In float64: a batch of one and of two are sums of another order, which float32 shows on some processors."""
+    given = {name: x.double() if x.is_floating_point() else x for name, x in inputs().items()}
+    model, reference = make().double(), references(batch=1).double()
     given["hidden_states"] = given["hidden_states"][:1].repeat(2, 1, 1, 1, 1)
     with torch.no_grad():
-        cache = model.encode_references(references(batch=1))
+        cache = model.encode_references(reference)
     both = answer(model, **given, reference_cache=cache)
-    repeated = answer(model, **given, reference_states=references(batch=1).repeat(2, 1, 1, 1, 1))
-    torch.testing.assert_close(both, repeated)  # a batch of one and of two are sums of another order
+    repeated = answer(model, **given, reference_states=reference.repeat(2, 1, 1, 1, 1))
+    assert furthest(both, repeated) < 1e-6
 
 
 def test_references_know_their_place() -> None:
