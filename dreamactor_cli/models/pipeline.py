@@ -7,7 +7,7 @@ for a segment when it is its turn: memory does not grow with the clip.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -24,7 +24,7 @@ from dreamactor_cli.models.face_motion import token_frames
 from dreamactor_cli.models.guidance import Branch, branches, drop_reference, guided
 from dreamactor_cli.models.memory import Ladder
 from dreamactor_cli.models.sampling import Sampling, flow_sigmas, integrate, noised, segment_noise
-from dreamactor_cli.models.step_cache import use_step_cache
+from dreamactor_cli.models.step_cache import StepCaching
 from dreamactor_cli.models.timeline import TEMPORAL, frames_of, latents_of, longest_of, next_segment
 from dreamactor_cli.models.weights_folder import Models
 
@@ -35,13 +35,10 @@ class DreamActorPipeline:
     Args:
         models: on the CPU; they are moved to the device.
         compiled: let `torch.compile` translate the transformer's blocks; worth it for many frames.
-        mag_ratios: of the weights, for the step cache ``mag``.
     """
 
-    def __init__(
-        self, models: Models, *, device: str = "cpu", compiled: bool = False, mag_ratios: Sequence[float] | None = None
-    ) -> None:
-        self.device, self._mag_ratios = torch.device(device), mag_ratios
+    def __init__(self, models: Models, *, device: str = "cpu", compiled: bool = False) -> None:
+        self.device = torch.device(device)
         self.models = models
         self._offloaded = False
         for model in (models.vae, models.pose_encoder, models.face_motion, models.transformer):
@@ -72,8 +69,8 @@ class DreamActorPipeline:
         Raises:
             OutOfMemory: nothing was left to give up.
         """
-        use_step_cache(self.models.transformer, sampling.step_cache, sampling.steps, self._mag_ratios)
-        run = _Run(conditions, num_frames, sampling, ladder, video_vae.LatentDecoder(self.models.vae), on_step)
+        caching = StepCaching(self.models.transformer, sampling.step_cache, sampling.steps)
+        run = _Run(conditions, num_frames, sampling, ladder, video_vae.LatentDecoder(self.models.vae), caching, on_step)
         run.known = ladder.attempt(partial(self._known, run, references))
         shown = 0
         while shown < num_frames:
@@ -129,7 +126,6 @@ class DreamActorPipeline:
         poses = self._pose_features(_filled(conditions.poses, filled)[None])
         tokens = self._tokens(conditions, filled)
         motion_frames = None if tokens is None else token_frames(filled, self.device)
-        model._reset_stateful_cache()
 
         def velocity(x: Tensor, times: Tensor) -> Tensor:
             at = x.to(self.dtype)
@@ -149,7 +145,8 @@ class DreamActorPipeline:
         noise = segment_noise(shape, sampling.seed, run.count).to(self.device)
         sigmas = flow_sigmas(sampling.steps, sampling.shift)
         opening = None if run.opening is None else noised(run.opening, noise, sampling.opening_noise)
-        return integrate(velocity, noise, sigmas, opening, lambda done: run.tell(first, filled, done / sampling.steps))
+        with run.caching.segment():
+            return integrate(velocity, noise, sigmas, opening, lambda done: run.tell(first, filled, done / sampling.steps))
 
     def _tokens(self, conditions: Conditions, frames: int) -> Tensor | None:
         given = {"face": conditions.face, "speech": conditions.speech}
@@ -172,7 +169,7 @@ class _Run:
 
     Attributes:
         conditions, num_frames, sampling, ladder, on_step: as in `DreamActorPipeline.render`.
-        decoder: of the whole clip.
+        decoder, caching: of the whole clip.
         known: of the references, see `DreamActorPipeline._known`.
         begun: latents of the clip before the next segment.
         count: segments that are done.
@@ -184,6 +181,7 @@ class _Run:
     sampling: Sampling
     ladder: Ladder
     decoder: video_vae.LatentDecoder
+    caching: StepCaching
     on_step: Callable[[int, int], None] | None
     known: dict[Branch, Any] = field(default_factory=dict)
     begun: int = 0

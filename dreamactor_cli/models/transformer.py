@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from typing import ClassVar, Literal
 
 import torch
-from diffusers import CacheMixin, ConfigMixin, FirstBlockCacheConfig, ModelMixin
+from diffusers import CacheMixin, ConfigMixin, FirstBlockCacheConfig, MagCacheConfig, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from diffusers.loaders import PeftAdapterMixin
 from diffusers.models._modeling_parallel import ContextParallelInput, ContextParallelOutput
@@ -225,8 +225,8 @@ class DreamActorTransformer3DModel(ModelMixin, ConfigMixin, PeftAdapterMixin, Ca
         Raises:
             UsageError: one that decides by a rank's own tokens, where ranks share them.
         """
-        if self._parallel_config is not None and isinstance(config, FirstBlockCacheConfig):
-            raise UsageError("ranks with FirstBlockCache could skip different steps", "take MagCache or TaylorSeer")
+        if self._parallel_config is not None and isinstance(config, FirstBlockCacheConfig | MagCacheConfig):
+            raise UsageError("ranks with FirstBlockCache or MagCache could skip different steps", "take TaylorSeer")
         super().enable_cache(config)
 
     def reset_added(self) -> None:

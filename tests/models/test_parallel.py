@@ -91,7 +91,7 @@ def test_two_ranks_of_data_have_the_gradients_of_one(one_and_two: tuple[dict[str
 
 
 def test_what_cannot_be_shared_out_is_told() -> None:
-    from diffusers import FirstBlockCacheConfig
+    from diffusers import FirstBlockCacheConfig, MagCacheConfig
 
     model = make()
     model.enable_cache(FirstBlockCacheConfig())
@@ -99,8 +99,9 @@ def test_what_cannot_be_shared_out_is_told() -> None:
         share_tokens(model, 2)
     model.disable_cache()
     model._parallel_config = object()
-    with pytest.raises(UsageError, match="FirstBlockCache"):
-        model.enable_cache(FirstBlockCacheConfig())
+    for config in (FirstBlockCacheConfig(), MagCacheConfig(mag_ratios=[1.0])):
+        with pytest.raises(UsageError, match="take TaylorSeer"):
+            model.enable_cache(config)
     model._parallel_config = None
     share_tokens(model, 1)
     with pytest.raises(UsageError, match=r"3 and 6 heads .* among 4.*; with these weights give 2 or 3"):

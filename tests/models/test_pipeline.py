@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,9 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from diffusers import MagCacheConfig
 from numpy.typing import NDArray
 
 from dreamactor_cli.errors import OutOfMemory
+from dreamactor_cli.models import pipeline as pipeline_module
 from dreamactor_cli.models import video_vae
 from dreamactor_cli.models.conditions import Conditions, References
 from dreamactor_cli.models.memory import Ladder
@@ -181,7 +184,7 @@ def test_all_that_is_told_counts(pipeline: DreamActorPipeline, references: Refer
 
 @pytest.mark.parametrize("cache", ["first-block", "taylor", "mag"])
 def test_step_caches_begin_anew_with_each_clip(references: References, cache: str) -> None:
-    own = DreamActorPipeline(debug_models(), mag_ratios=[1.0] * 8)
+    own = DreamActorPipeline(debug_models())
     plain = Sampling(steps=8, segment_frames=9, guidance_reference=1.0, guidance_motion=1.0)
     sampling = replace(plain, step_cache=cache)
     exact = drawn(own, references, 9, plain)
@@ -189,6 +192,37 @@ def test_step_caches_begin_anew_with_each_clip(references: References, cache: st
     assert np.array_equal(first, drawn(own, references, 9, sampling))
     assert np.abs(first.astype(int) - exact).mean() < 30
     assert np.array_equal(drawn(own, references, 9, plain), exact)
+
+
+def test_a_measured_step_cache_begins_with_the_second_segment(references: References) -> None:
+    own = DreamActorPipeline(debug_models())
+    plain = Sampling(steps=8, segment_frames=9, guidance_reference=2.0, guidance_motion=1.0)
+    exact = drawn(own, references, 25, plain)
+    inner, calls = own.models.transformer.blocks[-1].ffn, list[int]()
+    hook = inner.register_forward_hook(lambda *_: calls.append(1))
+    cached = drawn(own, references, 25, replace(plain, step_cache="mag"))
+    hook.remove()
+    assert np.array_equal(cached[:9], exact[:9])
+    assert not np.array_equal(cached[9:], exact[9:])
+    in_full = 2 * 8  # two answers a step; the references pass this place twice more, with and without
+    assert 2 + in_full < len(calls) < 2 + 3 * in_full
+
+
+def test_what_a_step_cache_must_know_is_measured_as_diffusers_does(
+    references: References, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = DreamActorPipeline(debug_models())
+    plain = Sampling(steps=6, segment_frames=9, guidance_reference=1.0, guidance_motion=2.0)
+    drawn(own, references, 17, replace(plain, step_cache="mag"))
+    ratios = own.models.transformer._cache_config.mag_ratios
+    caching = pipeline_module.StepCaching(own.models.transformer, "off", 6)
+    own.models.transformer.enable_cache(MagCacheConfig(num_inference_steps=6, calibrate=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline_module, "StepCaching", lambda *_: caching)
+        drawn(own, references, 9, plain)
+    told = json.loads(capsys.readouterr().out.split("\n")[2])  # the full answer ends its steps first
+    assert ratios.tolist() == pytest.approx(told, rel=1e-5)
+    assert min(told) != max(told)
 
 
 def test_memory_that_runs_out_costs_something_and_not_the_clip(references: References, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,8 +43,8 @@ def check_ranks(preset: Preset) -> None:
     import torch
 
     wanted, seen = preset.context_parallel, torch.cuda.device_count()
-    if preset.step_cache == "first-block":
-        what = "--step-cache first-block does not go with --context-parallel: devices could skip different steps"
+    if preset.step_cache in ("first-block", "mag"):
+        what = f"--step-cache {preset.step_cache} does not go with --context-parallel: devices could skip different steps"
         raise UsageError(what, "use --step-cache taylor")
     if 0 < seen < wanted:
         raise MissingRequirement(

@@ -61,12 +61,11 @@ def load_pipeline(folder: Path, preset: Preset, device: str) -> DreamActorPipeli
     """One copy of the weights, for this process. Raises as `load`."""
     if device == "cpu":
         torch.set_num_threads(CPU_THREADS)
-    models, index = weights_folder.load(folder, dtype=getattr(torch, precision(preset, device)))
+    models, _ = weights_folder.load(folder, dtype=getattr(torch, precision(preset, device)))
     quicken(models.vae)
     if preset.quantize != "off":
         _quantize(models.transformer, preset.quantize)
-    ratios = index.about.get("mag_ratios")
-    return DreamActorPipeline(models, device=device, compiled=preset.compile, mag_ratios=ratios)
+    return DreamActorPipeline(models, device=device, compiled=preset.compile)
 
 
 def precision(preset: Preset, device: str) -> str:

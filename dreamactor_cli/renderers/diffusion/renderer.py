@@ -56,10 +56,7 @@ class DiffusionRenderer:
             from dreamactor_cli.renderers.diffusion.companions import check_ranks
 
             check_ranks(preset)
-        index = weights_folder.read_index(weights_folder.find(preset.weights))
-        if preset.step_cache == "mag" and not index.about.get("mag_ratios"):
-            raise UsageError("--step-cache mag needs ratios that were measured on the weights; these have none",
-                             "use --step-cache first-block")  # fmt: skip
+        weights_folder.read_index(weights_folder.find(preset.weights))
 
     def weights_sha256(self, preset: Preset) -> str:
         """See `renderers.needs.Demanding`."""
@@ -87,6 +84,8 @@ class DiffusionRenderer:
                 "which adds no detail"
             )
         sampling = _sampling(settings, loaded)
+        if sampling.step_cache == "mag" and controls.num_frames <= sampling.segment_frames:
+            settings.warn("--step-cache mag measures in the first segment and skips from the second on; this clip has one")
         ladder = Ladder(
             settings.warn, frames=sampling.segment_frames, can_offload=settings.device != "cpu", taken=settings.memory,
             shared=settings.preset.context_parallel > 1,

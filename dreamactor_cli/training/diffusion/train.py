@@ -21,13 +21,14 @@ from dreamactor_cli.models.timeline import frames_of
 from dreamactor_cli.models.vae_norms import quicken
 from dreamactor_cli.models.weights_folder import Index, Models
 from dreamactor_cli.training.diffusion.batches import Batches, Recipe
+from dreamactor_cli.training.diffusion.card import card_of
 from dreamactor_cli.training.diffusion.clips import TrainingClip
 from dreamactor_cli.training.diffusion.evaluate import compare
 from dreamactor_cli.training.diffusion.latents import LatentStore
 from dreamactor_cli.training.diffusion.network import DiffusionNetwork
 from dreamactor_cli.training.diffusion.pool import Pool
 from dreamactor_cli.training.diffusion.samples import sheet
-from dreamactor_cli.training.diffusion.sources import CLIPS_A_PERSON, Source, shown_of
+from dreamactor_cli.training.diffusion.sources import CLIPS_A_PERSON, Source, SyntheticPeople, shown_of
 from dreamactor_cli.training.diffusion.stages import STAGES, Stage, count_parameters, enter, stage_of
 from dreamactor_cli.training.loop.fit import Plan, Progress, fit, is_first_process
 from dreamactor_cli.training.loop.log import TrainingLog
@@ -59,6 +60,7 @@ class DiffusionRun:
         by_pixels: channels of the latent count by what they change in a picture. The half of them that carries fine texture
             cannot be foreseen, and takes from a model that learns for an hour what it has for the rest.
         most_steps, most_guidance: of drawing with the weights, see `weights_folder.Index`.
+        begun: with what training begins, see `card.card_of`.
         about: what else the weights shall tell of how they were made.
     """
 
@@ -78,6 +80,7 @@ class DiffusionRun:
     by_pixels: bool = False
     most_steps: int = 0
     most_guidance: float = 0.0
+    begun: str = "nothing"
     about: dict[str, Any]
 
 
@@ -101,7 +104,7 @@ def train_diffusion(folder: Path, run: DiffusionRun, models: Models, begun_with:
         pool.start()
         shown = _shown(run)
         key = begun_with
-        before = 0
+        before, figures = 0, dict[str, float]()
         for stage, steps in _shares(run):
             enter(stage, network)
             learns, all_ = count_parameters(network)
@@ -114,7 +117,7 @@ def train_diffusion(folder: Path, run: DiffusionRun, models: Models, begun_with:
             with TrainingLog(folder, enabled=is_first_process()) as log:
                 for at in fit(network, batches, plan, path, key, say):
                     told(at, log)
-            before += steps
+            before, figures = before + steps, told.figures or figures
     network.requires_grad_(True)
     view, bodies = shown_of(run.learned)
     index = Index(
@@ -124,12 +127,17 @@ def train_diffusion(folder: Path, run: DiffusionRun, models: Models, begun_with:
         about=run.about | {"steps": run.plan.steps, "batch": run.recipe.batch, "seed": run.plan.seed, "data": run.learned.key},
     )  # fmt: skip
     if is_first_process():
-        weights_folder.save(folder / WEIGHTS, models, index, dtype=torch.float16)
+        card = card_of(index, models, figures, begun=run.begun, synthetic=isinstance(run.learned, SyntheticPeople))
+        weights_folder.save(folder / WEIGHTS, models, index, dtype=torch.float16, card=card)
     return folder / WEIGHTS
 
 
 class _Telling:
-    """Says, logs and shows how a stage goes."""
+    """Says, logs and shows how a stage goes.
+
+    Attributes:
+        figures: of the last pictures of samples, by name; empty before them.
+    """
 
     def __init__(
         self, folder: Path, run: DiffusionRun, stage: Stage, before: int, models: Models, shown: Sequence[TrainingClip], say: Say
@@ -137,6 +145,7 @@ class _Telling:
         self._folder, self._run, self._stage, self._before = folder, run, stage, before
         self._models, self._shown, self._say = models, shown, say
         self._began, self._mean = time.monotonic(), 0.0
+        self.figures: dict[str, float] = {}
 
     def __call__(self, at: Progress, log: TrainingLog) -> None:
         """After a step."""
@@ -150,14 +159,14 @@ class _Telling:
             self._say(f"step {step}: loss {self._mean:.4f}, {time.monotonic() - self._began:.0f} s")
         if at.step % self._run.sample_every == 0 and self._shown:
             with at.mean.in_place():
-                picture, figures = self._draw()
+                picture, self.figures = self._draw()
             self._models.transformer.train()
             path = self._folder / "samples" / f"step-{step:06d}.png"
             with write_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(path), picture[..., ::-1])
             log.picture(step, "samples", picture)
-            self._say(f"step {step}: never seen, dB: " + ", ".join(f"{name} {value:.2f}" for name, value in figures.items()))
+            self._say(f"step {step}: never seen, dB: " + ", ".join(f"{name} {value:.2f}" for name, value in self.figures.items()))
 
     def _draw(self) -> tuple[Any, dict[str, float]]:
         sampling = Sampling(

@@ -152,8 +152,9 @@ def test_numbers_that_cannot_be(given: str) -> None:
 def test_what_cannot_be_shared_out_is_refused_before_the_work(preset: Preset, monkeypatch: pytest.MonkeyPatch) -> None:
     renderer = DiffusionRenderer()
     renderer.check(preset)
-    with pytest.raises(UsageError, match="step-cache taylor"):
-        renderer.check(replace(preset, step_cache="first-block"))
+    for cache in ("first-block", "mag"):
+        with pytest.raises(UsageError, match="step-cache taylor"):
+            renderer.check(replace(preset, step_cache=cache))
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(MissingRequirement, match="needs 2 CUDA devices, and 1 can be seen"):
         renderer.check(preset)

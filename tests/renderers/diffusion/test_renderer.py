@@ -221,7 +221,6 @@ def test_what_ran_out_of_memory_before_begins_with_less(
         ({"weights": "/nowhere"}, MissingRequirement, "dreamactor train diffusion"),
         ({"background": "transparent"}, UsageError, "--renderer geometry"),
         ({"background": "#00ff00"}, UsageError, "--background #00ff00"),
-        ({"step_cache": "mag"}, UsageError, "first-block"),
         ({"quantize": "int8"}, MissingRequirement, "pip install torchao"),
     ],
 )

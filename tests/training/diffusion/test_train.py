@@ -59,6 +59,12 @@ def test_it_learns(tmp_path: Path) -> None:
     _, index = weights_folder.load(out)
     assert (index.config, index.size, index.frames, index.about["steps"]) == ("debug", 32, 5, 60)
     assert (tmp_path / "run" / "samples" / "step-000060.png").stat().st_size > 1000
+    card = (out / "README.md").read_text("utf-8")
+    assert "config debug" in card
+    assert "- steps: `60`" in card
+    assert "| expression gap |" in card
+    assert "Faces of strangers" in card
+    assert "Say here whose they are" in card, "a source that is not synthetic is somebody's films"
 
 
 @pytest.mark.slow
