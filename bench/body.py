@@ -34,8 +34,9 @@ from body_frames import LONGER_SIDE, U8, cracks, drawn, framed, inputs, rigid_li
 from common import MEDIA, RESULTS, RULER, first_frame, must, need, options, print_table, tool, write_results
 from portrait import Bar, Figures, Measurement, Row, attempt, minus, pick, show, turned_clip
 
-# Where a clip begins to move, seconds; others begin at 0.
-STARTS = {"dance_woman_1080x1920": 3.0, "taichi_man_indoor": 3.0, "squats_woman_5fps": 5.0}
+# Where a clip begins to move, seconds; others begin at 0. (The camera of sign_book gives its first picture twice: judged against
+# that, whatever moves at all is 25 dB worse than the static copy, which is that picture.)
+STARTS = {"dance_woman_1080x1920": 3.0, "taichi_man_indoor": 3.0, "squats_woman_5fps": 5.0, "sign_book_woman": 0.067}
 LEFT_OUT = ("ted_man_gesture_256", "taichi_man_256_10fps")  # too small to see what moves
 PICTURES = ("full_woman_studio", "full_man_suit", "full_yoga_beach", "half_synthetic_openhands", "half_astronaut_nasa",
             "half_woman_afro", "half_man_beard", "paint_mona_lisa")  # fmt: skip

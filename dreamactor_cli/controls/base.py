@@ -88,6 +88,11 @@ class Tools:
         """The subject's skeleton, and whether it is measured in that frame; if not it is the one before, the body being still."""
         return self._once("pose", views, lambda: [(self._poses.track(view), self._poses.measured) for view in views])
 
+    @property
+    def late_poses(self) -> Mapping[int, Skeleton]:
+        """Skeletons by number of the frame that were measured after their turn: they go before those of `poses`."""
+        return self._poses.late
+
 
 class Extractor(Protocol):
     """Measures one signal in the frames of one chunk, which come in order, in batches.

@@ -15,25 +15,36 @@ from dreamactor_cli.controls.view import View
 class BodyExtractor(Plain):
     """Measures `contracts.Body`."""
 
-    version = "3"
+    version = "4"
     parameters = {"model": "mediapipe-0.10.21 pose_landmark_full"}  # noqa: RUF012
     held = ("joints_2d", "joints_3d")
 
     def __init__(self, clip: Clip, tools: Tools) -> None:  # noqa: ARG002
         self._tools = tools
+        self._first: int | None = None  # number of the chunk's first frame
 
     def measure(self, views: Sequence[View]) -> list[Arrays | None]:
         """Joints of frames."""
+        self._first = views[0].index if self._first is None else self._first
         found = self._tools.poses(views)
         return [None if skeleton is None else {**skeleton._asdict(), "measured": measured} for skeleton, measured in found]
 
     def stack(self, frames: Sequence[Arrays | None]) -> Arrays:
         """Fields of the chunk."""
+        frames = self._made_up(frames)
         out = stack_bodies(frames)
         measured = np.array([frame is not None and frame["measured"] for frame in frames], bool)
         there = np.array([frame is not None for frame in frames], bool)
         for array in out.values():
             fill_between(array, measured, there)
+        return out
+
+    def _made_up(self, frames: Sequence[Arrays | None]) -> list[Arrays | None]:
+        """Frames with what was measured after their turn."""
+        out = list(frames)
+        for index, skeleton in self._tools.late_poses.items():
+            if self._first is not None and 0 <= index - self._first < len(out):
+                out[index - self._first] = {**skeleton._asdict(), "measured": True}
         return out
 
 

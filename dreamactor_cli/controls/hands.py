@@ -77,7 +77,7 @@ class _HandTracker:
 class HandsExtractor(Plain):
     """Measures `contracts.Hands`."""
 
-    version = "4"
+    version = "5"
     parameters = {"model": "mediapipe-0.10.21 hand_landmark_full"}  # noqa: RUF012
     held = ("joints_2d", "joints_3d")
 

@@ -15,6 +15,7 @@ from dreamactor_cli.controls.finder import FaceFinder, Person, face_extent, face
 from dreamactor_cli.controls.graphs import FaceDetector, FaceMesh, PersonMask, Pose, Skeleton
 from dreamactor_cli.controls.hands import find_hands, join_hands, stack_hands
 from dreamactor_cli.controls.head import IDENTITY, sphere_arrays
+from dreamactor_cli.controls.tracking import settled_pose
 from dreamactor_cli.controls.view import View, shrink
 from dreamactor_cli.errors import NoPersonFound
 from dreamactor_cli.person_space import still_field
@@ -81,7 +82,7 @@ class _StillReader:
     def __init__(self, on_warning: Callable[[str], None], anybody: bool) -> None:
         self._warn, self._anybody = on_warning, anybody
         self._finder = FaceFinder()
-        self._pose = Pose(static=True)
+        self._pose = Pose()
         self._mask = PersonMask()
         # Drawn faces are found at a lower confidence; whoever is found must still convince the landmark graph.
         self._eager_boxes = [FaceDetector(full_range=far, confidence=0.3) for far in (False, True)]
@@ -151,7 +152,8 @@ class _StillReader:
 
     def _skeleton(self, view: View, person: Person | None) -> Skeleton | None:
         """Joints in px of the picture; where a face is known, those of the body that carries it."""
-        found = self._pose(view.work)
+        self._pose.forget()
+        found = settled_pose(self._pose, view.work)
         if found is None or (person is None and not self._finder.skeleton(view.work)):
             return None
         joints = found.joints_2d / np.float32(view.work_scale)

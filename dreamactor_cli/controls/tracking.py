@@ -15,6 +15,7 @@ POSE_EVERY = 16  # frames between two searches by the skeleton
 # Of the body's size: what joints may move between two measured frames for two frames, or one, to be left out.
 STILL = (0.01, 0.02)
 GAP = 0.13  # seconds between two measured frames at most: an arm begins to move in less
+LOOKS = 3  # at the picture in which somebody is found
 RECUT_SHIFT, RECUT_GROWTH = 0.3, 1.2  # the crop moves when the face has moved by 0.3 or grown by 1.2 of its half
 
 
@@ -106,15 +107,30 @@ class FaceTracker:
         return best.x, best.y, best.half
 
 
+def settled_pose(pose: Pose, picture: U8) -> Skeleton | None:
+    """Whom the graph finds in a picture (H, W, 3), as it is seen in frames that follow: cut out by its own joints.
+
+    When it finds somebody, the graph cuts it out by a box, and sees joints by a few percent elsewhere than afterwards. A joint
+    is seen as well as at the best look.
+    """
+    found = pose(picture)
+    for _ in range(LOOKS - 1):
+        again = pose(picture) if found is not None else None
+        if again is not None and found is not None:
+            found = again._replace(score=np.maximum(again.score, found.score))
+    return found
+
+
 class PoseTracker:
     """The subject's skeleton.
 
     The graph follows whom it found first. Where there are others, it is first shown a picture in which only the surroundings
     of the subject are left. It is the slowest of all networks: while the body hardly moves it is given every second or third
-    frame only, if the clip has enough of them a second.
+    frame only, if the clip has enough of them a second. Where it has begun to move in between, those left out are made up for.
 
     Attributes:
         measured: whether the last frame was measured; if not, its skeleton is the one before.
+        late: skeletons of frames, by number, that were not measured in their turn but afterwards.
     """
 
     def __init__(self, clip: Clip, pose: Pose) -> None:
@@ -124,13 +140,16 @@ class PoseTracker:
         self._last: tuple[float, float, float] | None = None  # centre and half size of the head, px of the picture
         self._skeleton: Skeleton | None = None
         self._skip = 0
+        self._skipped: list[View] = []
         self.measured = True
+        self.late: dict[int, Skeleton] = {}
 
     def track(self, view: View) -> Skeleton | None:
         """Joints in px of the picture, or None where nobody is seen."""
         self.measured = self._skip == 0
         if not self.measured:
             self._skip -= 1
+            self._skipped.append(view)
             return self._skeleton
         found = self._measure(view)
         if found is not None and self._skeleton is not None:
@@ -139,15 +158,28 @@ class PoseTracker:
             shoulders = float(np.linalg.norm(found.joints_2d[11] - found.joints_2d[12]))
             # In a portrait only head and shoulders are seen: the body is larger than their box.
             size = max(body_size(found), 2.5 * shoulders)
-            self._skip = min(2 - int(np.searchsorted(STILL, moved / size)), max(int(GAP * self._clip.fps) - 1, 0))
+            quick = int(np.searchsorted(STILL, moved / size))
+            self._skip = min(2 - quick, max(int(GAP * self._clip.fps) - 1, 0))
+            if quick == len(STILL):
+                self._make_up()
+        self._skipped.clear()
         self._skeleton = found
         return found
+
+    def _make_up(self) -> None:
+        """Measure the frames that were left out before the last one."""
+        last = self._last
+        for view in self._skipped:
+            found = self._measure(view)
+            if found is not None:
+                self.late[view.index] = found
+        self._last = last
 
     def _measure(self, view: View) -> Skeleton | None:
         alone = not len(self._clip.others)
         if not alone and self._last is None:
             self._pose(self._only_subject(view))
-        found = self._pose(view.work)
+        found = settled_pose(self._pose, view.work) if self._last is None else self._pose(view.work)
         if found is None or (found.score > 0.5).sum() < 4:
             self._last = None
             return None

@@ -49,6 +49,8 @@ RISE = 0.12  # of the spine: how far a body rises that the lower edge of the pic
 ARRIVES = (10.0, 75.0)  # degrees that a built-in motion's limb has moved, between which the reference's takes its pose
 FOLLOWS = (10.0, 30.0)  # likewise degrees that a filmed driver's limb or torso moves in all but the wildest frames of the clip
 WILD = 5.0  # percent of them
+AGREE = (12.0, 30.0)  # degrees between the poses of picture and driver at the anchor: fewer are errors of measurement
+LEAVES = (3.0, 35.0)  # degrees that a limb has moved, between which it leaves a pose of the picture that agrees with the driver's
 APART = (60.0, 120.0)  # degrees between the torsos of picture and driver, between which the reference's ceases to follow
 NECK_BEND = 0.4  # rad that the neck bends before a head that is not driven rolls with the shoulders
 LEGS = np.array([bone.part == "legs" for bone in BONES])
@@ -153,7 +155,7 @@ class BodyRetarget:
         self._anchor_bones, self._anchor_neck = at.bones[0], at.neck[0]
         self._anchor_frame = torso_frames(at.bones, self.driven.hips)[0]
         self._anchor_within = rotations.unit(self._anchor_bones, UP) @ self._anchor_frame
-        self._follows: Array | None = None
+        self._follows: tuple[Array, Array] | None = None
         faces = float(self._absolute)
         if not self.driver.made_up and not self._absolute:
             self._follows, faces = self._following()
@@ -266,12 +268,16 @@ class BodyRetarget:
 
     def _arrival(self, now: Array) -> Array:
         """How far each bone has come from the reference's pose to the driver's, 0..1, (T, 21)."""
-        if self._follows is not None:
-            return np.broadcast_to(self._follows, now.shape[:2])
-        return _by_limb(smoothstep(self._swung_by(now), *ARRIVES))
+        if self._follows is None:
+            return _by_limb(smoothstep(self._swung_by(now), *ARRIVES))
+        limbs, agree = self._follows
+        return _by_limb(limbs * (1 - agree * (1 - smoothstep(self._swung_by(now), *LEAVES))))
 
-    def _following(self) -> tuple[Array, float]:
-        """The same of a filmed clip as a whole, (21,), and of the torso: whoever dances is followed from the first frame."""
+    def _following(self) -> tuple[tuple[Array, Array], float]:
+        """How far limbs come in a filmed clip as a whole, (4,), and the torso: whoever dances is followed from the first frame.
+
+        Of the limbs also how well picture and driver agree at the anchor, (4,), where the picture then stays what it is.
+        """
         limbs, torso = [], []
         for part in self.driver.stretches():
             bones = self.driver.describe(part).bones
@@ -281,8 +287,9 @@ class BodyRetarget:
         most = np.percentile(np.concatenate(limbs), 100 - WILD, axis=0)
         bent = np.asarray(np.percentile(np.concatenate(torso), 100 - WILD))
         apart = rotations.angle(self._anchor_frame @ self._frame.T)
-        faces = smoothstep(bent, *FOLLOWS) * (1 - smoothstep(apart, *APART))
-        return _by_limb(smoothstep(most[None], *FOLLOWS))[0], float(faces)
+        faces = smoothstep(bent, *FOLLOWS) * smoothstep(apart, *AGREE) * (1 - smoothstep(apart, *APART))
+        differ = self._swung_by(rotations.unit(self._bones[None], UP) @ self._frame)
+        return (smoothstep(most, *FOLLOWS), 1 - smoothstep(differ[0], *AGREE)), float(faces)
 
     def _swung_by(self, now: Array) -> Array:
         """Degrees by which each limb has moved within the torso since the anchor, (T, 4)."""

@@ -13,14 +13,15 @@ from dreamactor_cli import head_space
 from dreamactor_cli.contracts import Controls
 from dreamactor_cli.controls.appearance import MOUTH_HEIGHT, MOUTH_WIDTH, AppearanceExtractor, mouth_places
 from dreamactor_cli.controls.assemble import _hold
-from dreamactor_cli.controls.body import fill_between
+from dreamactor_cli.controls.base import Tools
+from dreamactor_cli.controls.body import BodyExtractor, fill_between
 from dreamactor_cli.controls.chunk import CHUNK, chunks_of
 from dreamactor_cli.controls.clip import Clip
 from dreamactor_cli.controls.gaze import gaze_angles
 from dreamactor_cli.controls.graphs import Skeleton
 from dreamactor_cli.controls.inverse import inverse
 from dreamactor_cli.controls.mesh_refine import MeshRefiner
-from dreamactor_cli.controls.tracking import PoseTracker
+from dreamactor_cli.controls.tracking import LOOKS, PoseTracker
 from dreamactor_cli.controls.view import Region, View, shrink
 
 
@@ -94,7 +95,27 @@ def test_a_body_at_rest_is_measured_every_eighth_of_a_second(fps: int, measured:
     tracker = PoseTracker(still_clip(frame, fps=fps), pose)  # type: ignore[arg-type]
     for index in range(6):
         tracker.track(View(frame, index))
-    assert pose.calls == measured
+    assert pose.calls == LOOKS - 1 + measured
+
+
+def test_a_body_that_begins_to_move_is_measured_from_where_it_was_at_rest() -> None:
+    rest = np.mgrid[0:33, 0:2].transpose(1, 2, 0).sum(2).astype(np.float32)
+
+    class QuickPose:
+        def forget(self) -> None: ...
+
+        def __call__(self, rgb: np.ndarray) -> Skeleton:
+            moved = rest.copy()
+            moved[15] += 10.0 * max(0, int(rgb[0, 0, 0]) - 2)  # a hand that stands still for three frames
+            return Skeleton(moved, np.zeros((33, 3), np.float32), np.ones(33, np.float32))
+
+    clip = still_clip(np.zeros((64, 64, 3), np.uint8), fps=25)
+    tools = Tools(clip, {"pose": QuickPose()})
+    extractor = BodyExtractor(clip, tools)
+    views = [View(np.full((64, 64, 3), index, np.uint8), 100 + index) for index in range(6)]
+    rows = [row for batch in (views[:2], views[2:]) for row in extractor.measure(batch)]
+    hand = extractor.stack(rows)["joints_2d"][:, 15, 0]
+    assert (hand - rest[15, 0]).tolist() == [0, 0, 0, 10, 20, 30]
 
 
 def test_gaze_follows_the_iris() -> None:

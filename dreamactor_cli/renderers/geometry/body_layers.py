@@ -7,7 +7,7 @@ it, and what a part hides of another lies below it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli.body_space import HIPS, SHOULDERS
+from dreamactor_cli.renderers.geometry.body_beyond import go_on, nearness
 from dreamactor_cli.renderers.geometry.body_mesh import PAD, cut_by_border
 from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CORE, PARTS, Skeleton, torso_distance
 from dreamactor_cli.renderers.geometry.body_split import Split
@@ -81,8 +82,22 @@ def part_layers(layers: Layers, split: Split, skeleton: Skeleton, order: Sequenc
         hidden = _hidden(part, covered, reach, skeleton)
         if part == CORE:
             hidden |= _beside(own, covered, labels, skeleton)
-        out[part] = _layer(layers, own, known, front, hidden, PAD if part != CORE else 0.0)
+        layer = _layer(layers, own, known, front, hidden, PAD if part != CORE else 0.0)
+        out[part] = layer if part == CORE else _ended(layer, part, skeleton, split.carried)
     return out
+
+
+def _ended(layer: PartLayer, part: int, skeleton: Skeleton, carried: tuple[int, ...]) -> PartLayer:
+    """The layer of a limb that ends with its bones where it goes on beyond the picture."""
+    outside = ~_inside(layer.box, *layer.cover.shape)
+    if not (outside & (layer.image[..., 3] > 0)).any():
+        return layer
+    rows, columns = np.nonzero(outside)
+    near = np.full(outside.shape, np.inf, np.float32)
+    points = np.stack([columns + layer.box[0], rows + layer.box[1]], 1).astype(np.float64)
+    near[rows, columns] = nearness(points, part, skeleton, carried)
+    color, alpha = go_on(layer.image[..., :3], layer.image[..., 3], outside, near, skeleton.scale)
+    return replace(layer, image=np.dstack([color, alpha]))
 
 
 def _parts(split: Split) -> list[int]:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreamactor_cli.renderers.geometry.body_beyond import ENDS, nearness
 from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CORE, TORSO, Joint, Skeleton, distances, torso_distance
 
 Array = NDArray[np.float64]
@@ -22,7 +23,7 @@ I32 = NDArray[np.int32]
 
 CELLS = 84  # grid cells over the longer side of the picture
 PAD = 0.2  # of the longer side: how far a part that leaves the picture goes on beyond it
-LIMB_BEYOND = 0.9  # limbs' radii from its bones: a limb that the border cuts ends there, and its cut end is drawn no wider
+BEYOND = 0.35  # limbs' radii that the mesh of a limb goes on beyond its end, see `body_beyond`
 THIN = 0.01  # of the longer side: what is thinner only touches the border
 HEAT = 1.5  # how much of its bone's heat a node takes at a distance of one cell
 NEAREST = 0.7  # cells: nodes nearer to their bone are as warm
@@ -72,7 +73,7 @@ def build_mesh(covers: dict[int, NDArray[np.bool_]], skeleton: Skeleton, carried
     for part, cover in covers.items():
         there = near(grid, cover, step)
         if part != CORE:
-            there &= ~outside | _within(grid, part, skeleton, carried)
+            there &= ~outside | (nearness(grid, part, skeleton, carried) < ENDS + BEYOND)
         kept = cells[there[cells].any(1)]
         used = np.unique(kept)
         shared = [(joint, bands[joint]) for joint in joints if part in (carried[joint.parts[0]], carried[joint.parts[1]])]
@@ -117,16 +118,6 @@ def cut_by_border(cover: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A mask (H, W) without what is thin: at the border, what touches it without being cut by it."""
     size = 2 * round(THIN * max(cover.shape)) + 1
     return np.asarray(cv2.erode(cover.astype(np.uint8), np.ones((size, size), np.uint8)) > 0)
-
-
-def _within(grid: Array, part: int, skeleton: Skeleton, carried: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Which points lie about the bones of a part, (N,)."""
-    out = np.zeros(len(grid), bool)
-    for index, bone in enumerate(BONES):
-        if skeleton.bones[index] and carried[bone.part] == part:
-            distance, radius = distances(grid, skeleton, bone)
-            out |= distance < LIMB_BEYOND * radius
-    return out
 
 
 def _band(grid: Array, joint: Joint, skeleton: Skeleton) -> NDArray[np.bool_]:

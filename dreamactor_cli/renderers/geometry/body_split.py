@@ -1,7 +1,8 @@
 """Cutting a person into parts: which part of the body each pixel of a picture shows, and what lies hidden behind which.
 
-A pixel goes to the part whose bone is nearest by its limb's radius. Where two parts are about equally near, the border is
-moved to the edges of the picture (watershed). Legs that a skirt joins are no parts: the whole skirt hangs on the core.
+A pixel goes to the part whose bone is nearest by its limb's radius, an arm or the torso by ways that shun edges. Where two
+parts are about equally near, the border is moved to the edges of the picture (watershed). Legs that a skirt joins are no parts:
+the whole skirt hangs on the core.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from dreamactor_cli.renderers.geometry.body_skeleton import (
     torso_distance,
     torso_outline,
 )
+from dreamactor_cli.renderers.geometry.body_ways import by_ways
 
 Array = NDArray[np.float64]
 F32 = NDArray[np.float32]
@@ -89,7 +91,8 @@ def split(image: U8, alpha: F32, skeleton: Skeleton, order: Sequence[int]) -> Sp
     points = (np.stack([columns.ravel(), rows.ravel()], 1) + 0.5) / shrink - 0.5
     carried = _carried(skeleton, small, person, shrink)
     reach = _reach(points, skeleton, carried).reshape(len(PARTS), size[1], size[0])
-    labels = _labels(small, person, _priority(reach, order))
+    near = by_ways(reach, small, person, _units(skeleton, reach, shrink), INSIDE)
+    labels = _labels(small, person, _priority(near, order))
     return Split(labels=labels, reach=reach.astype(np.float32), shrink=shrink, carried=carried)
 
 
@@ -195,6 +198,13 @@ def _reach(points: Array, skeleton: Skeleton, carried: tuple[int, ...]) -> Array
         part = _part_of(bone, skeleton, carried)
         out[part] = np.minimum(out[part], near)
     return out
+
+
+def _units(skeleton: Skeleton, reach: Array, shrink: float) -> dict[int, float]:
+    """Px of the working size that are a limb's radius, of the arms that are there and of the torso."""
+    metre = skeleton.scale * shrink
+    arms = {bone.part: float(np.mean(bone.radii)) * metre for bone in BONES if bone.name.endswith("arm")}
+    return {part: unit for part, unit in arms.items() if np.isfinite(reach[part]).any()} | {CORE: TORSO_REACH * metre}
 
 
 def _part_of(bone: Bone, skeleton: Skeleton, carried: tuple[int, ...]) -> int:

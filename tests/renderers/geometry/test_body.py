@@ -153,6 +153,21 @@ def test_a_limb_that_the_border_cuts_goes_on_as_it_is_there() -> None:
     assert np.abs(beyond[:, :3].astype(float) - np.array(COLORS["left_arm"])).max() < 45
 
 
+def test_a_hand_that_the_border_cuts_is_a_mitten() -> None:
+    """The gap between two fingers is no stripe over its whole length, and it ends where fingers do."""
+    out = figure({13: (180.0, 140.0), 15: (216.0, 140.0), 17: (232.0, 138.0), 19: (232.0, 142.0), 21: (228.0, 146.0)})
+    image = out.reference.images[0].copy()
+    image[139:141, WIDTH - 6 :] = 0
+    layer = _layers(image, out)[PARTS.index("left_forearm")]
+    row, border = 140 - layer.box[1], WIDTH - layer.box[0]
+    tips = round(216 + 1.9 * 16) - layer.box[0]
+    assert border < tips - 2
+    assert layer.image[row, tips - 2, 3] > 200
+    assert layer.image[row, tips + round(0.05 * PX_PER_METRE) + 2, 3] == 0
+    near, far = (np.abs(layer.image[row, at, :3] - np.array(COLORS["left_arm"])).max() for at in (border - 3, tips - 2))
+    assert far < 0.5 * near
+
+
 def test_a_skirt_stays_in_one_piece() -> None:
     dressed = figure(skirt=True)
     actor = BodyActor(dressed.reference)
