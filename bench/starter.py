@@ -1,6 +1,6 @@
 """What weights of the diffusion renderer can do, on synthetic people that were never learned from.
 
-    python bench/starter.py [--weights DIR] [--assets FILE] [--clips N] [--steps N] [--guidance X] [--sheet FILE]
+    python bench/starter.py [--weights DIR] [--assets FILE] [--clips N] [--steps N] [--guidance X] [--shifts N] [--sheet FILE]
 
 Clips are made with the seeds that training leaves alone, at the size and framing that the weights were trained on. Each is drawn
 with the right controls, with another clip's expression, with another clip's pose, and, where heads turn, with three references.
@@ -47,6 +47,7 @@ def main() -> int:
     sampling = Sampling(
         steps=chosen.steps or index.most_steps or 12, shift=index.shift, guidance_reference=1.0, guidance_motion=chosen.guidance,
         segment_frames=index.frames, opening_noise=index.opening_noise, seed=1,
+        shifts=chosen.shifts or index.shifts,
     )  # fmt: skip
     if chosen.sheet:
         cv2.imwrite(str(chosen.sheet), sheet(models, clips[:8], sampling)[..., ::-1])
@@ -61,6 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--assets", type=Path)
     parser.add_argument("--clips", type=int, default=16)
     parser.add_argument("--steps", type=int, default=0, help="those that the weights gain from, or 12")
+    parser.add_argument("--shifts", type=int, default=0, help="draws whose mean is judged; as the weights say")
     parser.add_argument("--guidance", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sheet", type=Path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, cast
 
 import numpy as np
@@ -24,8 +24,9 @@ from dreamactor_cli.models.face_motion import token_frames
 from dreamactor_cli.models.guidance import Branch, branches, drop_reference, guided
 from dreamactor_cli.models.memory import Ladder
 from dreamactor_cli.models.sampling import Sampling, flow_sigmas, integrate, noised, segment_noise
+from dreamactor_cli.models.shifts import mean_of, offsets, shifted_conditions, shifted_references
 from dreamactor_cli.models.step_cache import StepCaching
-from dreamactor_cli.models.timeline import TEMPORAL, frames_of, latents_of, longest_of, next_segment
+from dreamactor_cli.models.timeline import SPATIAL, TEMPORAL, frames_of, latents_of, longest_of, next_segment
 from dreamactor_cli.models.weights_folder import Models
 
 
@@ -69,6 +70,27 @@ class DreamActorPipeline:
         Raises:
             OutOfMemory: nothing was left to give up.
         """
+        cell = SPATIAL * self.models.transformer.config.patch_size[1]
+        places = offsets(sampling.shifts, cell)
+        if len(places) == 1:
+            yield from self._draw(references, conditions, num_frames, sampling, ladder, on_step)
+            return
+        once = lru_cache(maxsize=1)(conditions)  # all draws ask for a segment, one after the other
+        draws = [
+            self._draw(
+                shifted_references(references, at), lambda a, b, at=at: shifted_conditions(once(a, b), at), num_frames, sampling,
+                ladder, on_step if at == places[-1] else None,
+            )
+            for at in places
+        ]  # fmt: skip
+        for frames in zip(*draws, strict=True):
+            yield mean_of(frames, places)
+
+    def _draw(
+        self, references: References, conditions: Callable[[int, int], Conditions], num_frames: int, sampling: Sampling,
+        ladder: Ladder, on_step: Callable[[int, int], None] | None,
+    ) -> Iterator[U8]:  # fmt: skip
+        """One draw of a clip, see `render`."""
         caching = StepCaching(self.models.transformer, sampling.step_cache, sampling.steps)
         run = _Run(conditions, num_frames, sampling, ladder, video_vae.LatentDecoder(self.models.vae), caching, on_step)
         run.known = ladder.attempt(partial(self._known, run, references))

@@ -31,6 +31,7 @@ class Sampling:
             believed, and do not grow from segment to segment.
         seed: of the noise.
         step_cache: what reuses answers of earlier steps.
+        shifts: draws whose mean is shown, each with the picture elsewhere, see `shifts`; 1, 2 or 4.
     """
 
     steps: int = 20
@@ -41,6 +42,7 @@ class Sampling:
     opening_noise: float = 0.0
     seed: int = 0
     step_cache: StepCache = "off"
+    shifts: int = 1
 
 
 def flow_sigmas(steps: int, shift: float) -> list[float]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 STARTER = "starter"
 FORMAT = 1
+SHIFTS = (1, 2, 4)
 INDEX = "model_index.json"
 SHARD = "15MB"
 PARTS = {
@@ -65,6 +66,7 @@ class Index:
         shift: of the flow's noise levels, see `sampling.flow_sigmas`.
         most_steps, most_guidance: from noise, and of either guidance, that they gain from; 0 is no limit. A small model that
             learned for minutes draws better in one step than in many.
+        shifts: draws whose mean is shown, see `shifts`; worth it for weights that draw in one step.
         opening_noise: see `sampling.Sampling`; half the most that training gave.
         inputs: of the face motion encoder that were trained: of ``face``, ``crop``, ``speech``.
         reference_poses: whether it saw the poses of the references, too.
@@ -80,6 +82,7 @@ class Index:
     shift: float = 3.0
     most_steps: int = 0
     most_guidance: float = 0.0
+    shifts: int = 1
     opening_noise: float = 0.0
     inputs: tuple[str, ...] = ("face",)
     reference_poses: bool = True
@@ -107,6 +110,7 @@ def read_index(folder: Path) -> Index:
         index = Index(**{**read, "inputs": tuple(read["inputs"])}, files=files)
         usable = 0 <= int(index.size) <= 8192 and int(index.frames) >= 1 and float(index.shift) > 0 and float(index.view) > 0
         usable = usable and int(index.most_steps) >= 0 and float(index.most_guidance) >= 0 and 0 <= float(index.opening_noise) < 1
+        usable = usable and index.shifts in SHIFTS
     except FileNotFoundError as error:
         hint = f"make some with `{_TRAIN}`, and name them with --weights DIR/weights"
         raise MissingRequirement(f"no weights of the diffusion renderer are in {folder}", hint) from error

@@ -194,6 +194,28 @@ def test_step_caches_begin_anew_with_each_clip(references: References, cache: st
     assert np.array_equal(drawn(own, references, 9, plain), exact)
 
 
+def test_several_draws_of_a_clip_are_one(pipeline: DreamActorPipeline, references: References) -> None:
+    asked: list[tuple[int, int]] = []
+    done: list[int] = []
+
+    def conditions(start: int, stop: int) -> Conditions:
+        asked.append((start, stop))
+        return moving(start, stop)
+
+    sampling = replace(PLAIN, shifts=4)
+    rungs = ladder(frames=9)
+    told = pipeline.render(references, conditions, 22, sampling, rungs, lambda at, _: done.append(at))
+    frames = np.concatenate(list(told))
+    assert frames.shape == (22, SIDE, SIDE, 3)
+    assert asked == [(0, 9), (8, 17), (16, 22)]
+    assert done == sorted(done)
+    assert done[-1] == 22
+    plain = drawn(pipeline, references, 22).astype(int)
+    own = np.abs(plain[:, -4:, -4:] - frames[:, -4:, -4:])  # here the first draw is alone
+    assert own.max() == 0
+    assert np.abs(plain - frames).max() > 0
+
+
 def test_a_measured_step_cache_begins_with_the_second_segment(references: References) -> None:
     own = DreamActorPipeline(debug_models())
     plain = Sampling(steps=8, segment_frames=9, guidance_reference=2.0, guidance_motion=1.0)

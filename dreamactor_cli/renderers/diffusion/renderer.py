@@ -159,6 +159,7 @@ def _sampling(settings: RenderSettings, loaded: Loaded) -> Sampling:
         steps=steps, shift=index.shift, guidance_reference=reference, guidance_motion=motion,
         segment_frames=min(preset.segment_frames, index.frames),
         opening_noise=index.opening_noise, seed=settings.seed, step_cache=preset.step_cache,
+        shifts=index.shifts,
     )  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def start_diffusion(options: Options, say: Say) -> dict[str, Any]:
         stages=stages, recipe=recipe, plan=_plan(options, usual, models), size=0 if options.videos else size,
         workers=options.workers, sample_every=usual.sample_every, checkpointing=options.checkpointing,
         compiled=options.compiled, by_pixels=usual.by_pixels, most_steps=usual.most_steps, most_guidance=usual.most_guidance,
-        begun="ours" if options.init else "wan" if options.wan else "nothing",
+        shifts=usual.shifts, begun="ours" if options.init else "wan" if options.wan else "nothing",
         about={"machine": str(_device(options)), "stages": list(stages)},
     )  # fmt: skip
     folder = train_diffusion(options.out, run, models, begun_with, say)

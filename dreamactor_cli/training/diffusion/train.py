@@ -59,7 +59,7 @@ class DiffusionRun:
         compiled: let `torch.compile` translate the blocks: minutes at first, a fifth less for every step.
         by_pixels: channels of the latent count by what they change in a picture. The half of them that carries fine texture
             cannot be foreseen, and takes from a model that learns for an hour what it has for the rest.
-        most_steps, most_guidance: of drawing with the weights, see `weights_folder.Index`.
+        most_steps, most_guidance, shifts: of drawing with the weights, see `weights_folder.Index`.
         begun: with what training begins, see `card.card_of`.
         about: what else the weights shall tell of how they were made.
     """
@@ -80,6 +80,7 @@ class DiffusionRun:
     by_pixels: bool = False
     most_steps: int = 0
     most_guidance: float = 0.0
+    shifts: int = 1
     begun: str = "nothing"
     about: dict[str, Any]
 
@@ -123,7 +124,7 @@ def train_diffusion(folder: Path, run: DiffusionRun, models: Models, begun_with:
     index = Index(
         config=run.name, size=run.size, view=view, bodies=bodies, frames=frames_of(run.recipe.latents),
         shift=run.recipe.shift, most_steps=run.most_steps, most_guidance=run.most_guidance,
-        opening_noise=run.recipe.opening_noise / 2, inputs=("face",),
+        shifts=run.shifts, opening_noise=run.recipe.opening_noise / 2, inputs=("face",),
         about=run.about | {"steps": run.plan.steps, "batch": run.recipe.batch, "seed": run.plan.seed, "data": run.learned.key},
     )  # fmt: skip
     if is_first_process():
