@@ -4,10 +4,10 @@ A bone of the reference turns as the driver's bone has turned since the anchor f
 ``w_t = G_t S(F_a^T v_a -> F_t^T v_t) G^T w`` with the torso frames ``F`` of the driver and ``G`` of the reference,
 ``G_t = F_t F_a^T G``, and ``S(a -> b)`` the smallest rotation that takes a to b. Lengths are the reference's, so that neither
 the driver's build nor its foreshortening is drawn. Picture and driver may begin in different poses: the further an arm or a leg
-of the driver moves, the more the reference's takes the driver's pose: in the whole of a filmed clip alike, and in a built-in
-motion, which knows no picture, the further it has moved since the anchor; in absolute motion wholly and at once. So with the
-torso of a filmed driver: the more it bends or turns, the more the reference's is put as the driver's from the first frame. With
-``--bone-length off`` joints move by the driver's displacements instead, scaled by the size of the body alone.
+of the driver moves, the more the reference's takes the driver's pose: in a filmed clip in all frames alike, unless both begin
+alike, and in a built-in motion, which knows no picture, the further it has moved since the anchor; in absolute motion wholly and
+at once. So with the torso of a filmed driver: the more it bends or turns, the more the reference's is put as the driver's from
+the first frame. With ``--bone-length off`` joints move by the driver's displacements instead, scaled by the size of the body alone.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
 """Makes shards of clips ahead of the training, in processes of their own, and opens those that are there.
 
 A run plans beforehand which shards it has at which step (`Pool.open_at`), so that what a step learns from does not depend on how
-fast clips are made: training waits for a shard that is late.
+fast clips are made: training waits for a shard that is late. Several ranks that share a folder share the work: each makes every
+n-th shard first, and of the others what is not there by then.
 """
 
 from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +22,7 @@ from dreamactor_cli.training.diffusion.sources import Source, numbered
 from dreamactor_cli.training.diffusion.store import Shard, write_shard
 
 CLIPS_A_SHARD = 32
+_LOOK = 0.2  # seconds between looks for a shard that another rank may make
 _JOINING = 0.25  # share of the steps over which shards join
 
 
@@ -63,10 +66,11 @@ class Pool:
         return self._folder / f"{self._key}-{index:05d}.safetensors"
 
     def start(self) -> None:
-        """Have all shards made that are not there, in their order."""
+        """Have all shards made that are not there, in their order, this rank's own first."""
         if self._workers is None:
             return
-        for index in range(len(self._plan)):
+        rank, ranks = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+        for index in sorted(range(len(self._plan)), key=lambda index: (index % ranks != rank, index)):
             if index not in self._pending and not self.path(index).exists():
                 self._pending[index] = self._workers.submit(make_shard, self._source, self._plan[index], self.path(index))
 
@@ -85,14 +89,24 @@ class Pool:
         if index not in self._open:
             pending = self._pending.pop(index, None)
             if pending is not None:
-                try:
-                    pending.result()
-                except BrokenProcessPool as error:
-                    raise WorkerLost("a process that makes clips died", "run again; with less memory, say --workers 1") from error
+                self._wait(pending, self.path(index))
             elif not self.path(index).exists():
                 make_shard(self._source, self._plan[index], self.path(index))
             self._open[index] = Shard(self.path(index))
         return self._open[index]
+
+    @staticmethod
+    def _wait(pending: Future[None], path: Path) -> None:
+        """Wait until a shard is there, whoever made it."""
+        while not path.exists():
+            try:
+                pending.result(timeout=_LOOK)
+                return
+            except BrokenProcessPool as error:
+                raise WorkerLost("a process that makes clips died", "run again; with less memory, say --workers 1") from error
+            except TimeoutError:
+                if pending.done():
+                    raise
 
     def prepare(self, say: Callable[[str], None]) -> None:
         """Wait until all shards are there."""
@@ -104,5 +118,7 @@ class Pool:
 
 
 def make_shard(source: Source, numbers: Sequence[int], path: Path) -> None:
-    """Make the clips of a shard and write them; a worker's task."""
+    """Make the clips of a shard and write them, unless somebody did; a worker's task."""
+    if path.exists():
+        return
     write_shard(path, list(numbered(source, numbers)), {"source": source.key})

@@ -1,5 +1,6 @@
 """Clips, batches, stages and noise: small things that a training stands on."""
 
+from concurrent.futures import Future
 from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,13 +16,14 @@ from dreamactor_cli.models.configs import load_config
 from dreamactor_cli.models.draw import View
 from dreamactor_cli.models.draw_face import DRAWN
 from dreamactor_cli.models.video_vae import make_vae
+from dreamactor_cli.training.diffusion import pool as pool_module
 from dreamactor_cli.training.diffusion.batches import Batches, Recipe, cell_weights
 from dreamactor_cli.training.diffusion.begin import from_nothing, load_vae
 from dreamactor_cli.training.diffusion.clips import FACE, REGION, draw_weights, make_clip, show, with_expression
 from dreamactor_cli.training.diffusion.evaluate import _seam
 from dreamactor_cli.training.diffusion.latents import LatentStore
 from dreamactor_cli.training.diffusion.network import DiffusionNetwork, add_noise
-from dreamactor_cli.training.diffusion.pool import Pool
+from dreamactor_cli.training.diffusion.pool import Pool, make_shard
 from dreamactor_cli.training.diffusion.recipes import check_frames
 from dreamactor_cli.training.diffusion.sources import SyntheticPeople, parse_framings
 from dreamactor_cli.training.diffusion.stages import STAGES, enter, stage_of
@@ -56,6 +58,35 @@ def test_a_stored_clip_is_the_one_that_was_made(tmp_path: Path, toys: Toys) -> N
     pool.path(1).write_bytes(pool.path(1).read_bytes()[:-7])
     with pytest.raises(UnreadableInput):
         Pool(toys, tmp_path, workers=0, clips_a_shard=3).shard(1)
+
+
+def test_ranks_share_the_making_of_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each begins with its own; one that another rank has made is waited for no longer, and not made again."""
+
+    class Slow:
+        """Never comes to its tasks."""
+
+        def __init__(self, *_: object) -> None:
+            self.asked: list[Path] = []
+
+        def submit(self, _: object, source: object, numbers: object, path: Path) -> Future[None]:
+            self.asked.append(path)
+            return Future()
+
+        def shutdown(self, **_: object) -> None: ...
+
+    monkeypatch.setattr(pool_module, "ProcessPoolExecutor", Slow)
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    toys = Toys(10)
+    with Pool(toys, tmp_path, workers=1, clips_a_shard=2) as pool:
+        pool.start()
+        assert [pool.path(k) for k in (1, 3, 0, 2, 4)] == pool._workers.asked
+        make_shard(toys, range(2), pool.path(0))
+        made = pool.path(0).stat().st_mtime_ns
+        assert len(pool.shard(0)) == 2
+        make_shard(toys, range(2), pool.path(0))
+        assert pool.path(0).stat().st_mtime_ns == made
 
 
 def test_shards_join_as_planned_and_not_as_they_are_made(tmp_path: Path) -> None:
