@@ -7,7 +7,7 @@ the driver's build nor its foreshortening is drawn. Picture and driver may begin
 of the driver moves, the more the reference's takes the driver's pose: in a filmed clip in all frames alike, unless both begin
 alike, and in a built-in motion, which knows no picture, the further it has moved since the anchor; in absolute motion wholly and
 at once. So with the torso of a filmed driver: the more it bends or turns, the more the reference's is put as the driver's from
-the first frame. With ``--bone-length off`` joints move by the driver's displacements instead, scaled by the size of the body alone.
+the first frame. With ``--bone-length off`` joints move by the driver's displacements instead, scaled by the body's size alone.
 """
 
 from __future__ import annotations
