@@ -274,10 +274,7 @@ class BodyRetarget:
         return _by_limb(limbs * (1 - agree * (1 - smoothstep(self._swung_by(now), *LEAVES))))
 
     def _following(self) -> tuple[tuple[Array, Array], float]:
-        """How far limbs come in a filmed clip as a whole, (4,), and the torso: whoever dances is followed from the first frame.
-
-        Of the limbs also how well picture and driver agree at the anchor, (4,), where the picture then stays what it is.
-        """
+        """How far limbs (4,) and torso come in a film as a whole; of limbs also how well both agree at the anchor, (4,)."""
         limbs, torso = [], []
         for part in self.driver.stretches():
             bones = self.driver.describe(part).bones
