@@ -24,7 +24,7 @@ from dreamactor_cli.models.face_motion import token_frames
 from dreamactor_cli.models.guidance import Branch, branches, drop_reference, guided
 from dreamactor_cli.models.memory import Ladder
 from dreamactor_cli.models.sampling import Sampling, flow_sigmas, integrate, noised, segment_noise
-from dreamactor_cli.models.shifts import mean_of, offsets, shifted_conditions, shifted_references
+from dreamactor_cli.models.shifts import Offset, mean_of, offsets, shifted_conditions, shifted_references
 from dreamactor_cli.models.step_cache import StepCaching
 from dreamactor_cli.models.timeline import SPATIAL, TEMPORAL, frames_of, latents_of, longest_of, next_segment
 from dreamactor_cli.models.weights_folder import Models
@@ -76,13 +76,15 @@ class DreamActorPipeline:
             yield from self._draw(references, conditions, num_frames, sampling, ladder, on_step)
             return
         once = lru_cache(maxsize=1)(conditions)  # all draws ask for a segment, one after the other
-        draws = [
-            self._draw(
-                shifted_references(references, at), lambda a, b, at=at: shifted_conditions(once(a, b), at), num_frames, sampling,
-                ladder, on_step if at == places[-1] else None,
-            )
-            for at in places
-        ]  # fmt: skip
+
+        def elsewhere(at: Offset) -> Callable[[int, int], Conditions]:
+            return lambda start, stop: shifted_conditions(once(start, stop), at)
+
+        draws = []
+        for at in places:
+            told = on_step if at == places[-1] else None
+            moved = shifted_references(references, at)
+            draws.append(self._draw(moved, elsewhere(at), num_frames, sampling, ladder, told))
         for frames in zip(*draws, strict=True):
             yield mean_of(frames, places)
 
