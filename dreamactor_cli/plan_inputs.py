@@ -20,7 +20,7 @@ from dreamactor_cli.errors import DreamActorError, NoStream, UsageError
 from dreamactor_cli.media import image_size, probe, sha256_file
 from dreamactor_cli.media.lengths import lengths_of
 from dreamactor_cli.pipeline import body_signals, needed_signals
-from dreamactor_cli.reference import known_controls, still_keys
+from dreamactor_cli.reference import is_known, known_controls
 from dreamactor_cli.retarget.framing import framed_size
 from dreamactor_cli.speaking import frame_rate
 
@@ -154,10 +154,9 @@ class Inputs:
     def _picture(self, path: Path) -> _Picture | DreamActorError:
         try:
             size = image_size(path)
-            keys = still_keys(sha256_file(path))
+            cached = is_known(sha256_file(path), self._cache)
         except DreamActorError as error:
             return error
-        cached = all(self._cache.has(key) for key in keys.values())
         return Extraction(path=path, kind="picture", frames=1, cached=cached), size
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,7 +13,7 @@ import numpy as np
 
 from dreamactor_cli.body_space import shows_body
 from dreamactor_cli.cache import Cache
-from dreamactor_cli.contracts import F32, U8, Controls, Reference
+from dreamactor_cli.contracts import F32, U8, Controls, Reference, Signal
 from dreamactor_cli.controls_file import StoredControls, stream_metadata, write_signal
 from dreamactor_cli.errors import InputRefused, NoPersonFound
 from dreamactor_cli.media import load_image, sha256_file
@@ -22,9 +23,10 @@ from dreamactor_cli.retarget.skeleton import px_per_metre, settled
 from dreamactor_cli.retarget.stand_in import with_stand_in
 
 MIN_SIDE = 64  # px; below it no face can be told from noise
-ANALYSIS_VERSION = "3"
+ANALYSIS_VERSION = "4"
 STILL_FPS = Fraction(1)
 SIGNALS = ("face", "head", "body", "hands", "matte")
+_ANALYSIS = "analysis"  # name in the metadata of what one analysis found: the sha256 of all of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,18 +120,9 @@ def _settled(reference: Reference) -> Reference:
     return replace(reference, controls=replace(controls, body=body, hands=hands))
 
 
-def still_keys(sha256: str) -> dict[str, str]:
-    """Keys in the cache of a picture's signals; it is analysed again if one of them is not there.
-
-    Args:
-        sha256: of the picture's bytes.
-    """
-    return {
-        name: Cache.signal_key(
-            input_sha256=sha256, window="still", fps=STILL_FPS, extractor=name, version=ANALYSIS_VERSION, parameters={}
-        )
-        for name in SIGNALS
-    }
+def is_known(sha256: str, cache: Cache) -> bool:
+    """Whether a picture has been analysed, by the sha256 of its bytes."""
+    return bool(_stored(sha256, cache))
 
 
 def known_controls(sha256: str, cache: Cache) -> Controls | None:
@@ -138,13 +131,35 @@ def known_controls(sha256: str, cache: Cache) -> Controls | None:
     Args:
         sha256: of the picture's bytes.
     """
-    stored = {name: file for name, key in still_keys(sha256).items() if name != "matte" and (file := cache.get(key)) is not None}
-    return _read(stored) if len(stored) == len(SIGNALS) - 1 else None
+    stored = _stored(sha256, cache)
+    return _read(stored) if stored else None
+
+
+def _stored(sha256: str, cache: Cache) -> dict[str, Path]:
+    """The cache's files of one analysis of a picture; none if there is no whole one.
+
+    Machines that share a cache may see the same picture a little differently. So the face says which analysis it is of, and the
+    other signals are looked up under that name: a face never gets the head of another analysis.
+    """
+    face = cache.get(_key(sha256, "face"))
+    if face is None:
+        return {}
+    analysis = StoredControls.open({"face": face}).metadata[_ANALYSIS]
+    others = {name: cache.get(_key(sha256, name, analysis)) for name in SIGNALS if name != "face"}
+    found = {name: file for name, file in others.items() if file is not None}
+    return {"face": face, **found} if found.keys() == others.keys() else {}
+
+
+def _key(sha256: str, name: str, analysis: str = "") -> str:
+    parameters = {"analysis": analysis} if analysis else {}
+    return Cache.signal_key(
+        input_sha256=sha256, window="still", fps=STILL_FPS, extractor=name, version=ANALYSIS_VERSION, parameters=parameters
+    )
 
 
 def _read(stored: Mapping[str, Path]) -> Controls:
     """Signals of a picture; a face that was not found is stored with score 0, so that nobody takes it for a lost entry."""
-    controls = StoredControls.open(dict(stored)).window(0, 1)
+    controls = StoredControls.open({name: file for name, file in stored.items() if name != "matte"}).window(0, 1)
     faceless = controls.face is None or not controls.face.score[0]
     return replace(controls, face=None, head=None) if faceless else controls
 
@@ -152,22 +167,30 @@ def _read(stored: Mapping[str, Path]) -> Controls:
 def _analyse(path: Path, image: U8, cache: Cache, warnings: list[str]) -> tuple[Controls, F32, int]:
     """Signals (T = 1) and matte (1, H, W) of a picture, and how many of them were in the cache."""
     sha256 = sha256_file(path)
-    keys = still_keys(sha256)
-    found = {name: cache.get(key) for name, key in keys.items()}
-    stored = {name: path for name, path in found.items() if path is not None}
-    if stored.keys() == keys.keys():
-        return _read({name: p for name, p in stored.items() if name != "matte"}), _read_matte(stored["matte"], image), len(stored)
+    stored = _stored(sha256, cache)
+    if stored:
+        return _read(stored), _read_matte(stored["matte"], image), len(stored)
     from dreamactor_cli.controls.extract import image_controls
 
     controls, matte = image_controls([image], names=[str(path)], on_warning=warnings.append, anybody=False)
-    metadata = stream_metadata(fps=STILL_FPS, width=controls.width, height=controls.height, source_sha256=sha256)
-    for name, signal in with_stand_in(controls).signals().items():
-        if name in keys:
-            cache.put(keys[name], lambda to, name=name, signal=signal: write_signal(to, name, signal, metadata))  # type: ignore[misc]
     levels = np.rint(matte * 255).astype(np.uint8)
-    cache.put(keys["matte"], lambda to: write_signal(to, "matte", levels, metadata))
+    known = {name: signal for name, signal in with_stand_in(controls).signals().items() if name in SIGNALS}
+    _store(sha256, {**known, "matte": levels}, controls.width, controls.height, cache)
     # The same values as a later run reads from the cache: the same bytes come out.
     return controls, levels.astype(np.float32) / 255, 0
+
+
+def _store(sha256: str, signals: Mapping[str, Signal | U8], width: int, height: int, cache: Cache) -> None:
+    """Keep an analysis of a picture; the face last, since by it the rest is found."""
+    digest = hashlib.sha256()
+    for signal in signals.values():
+        for array in (signal,) if isinstance(signal, np.ndarray) else signal.arrays().values():
+            digest.update(array.tobytes())
+    analysis = digest.hexdigest()
+    metadata = stream_metadata(fps=STILL_FPS, width=width, height=height, source_sha256=sha256) | {_ANALYSIS: analysis}
+    for name in sorted(signals, key=lambda name: name == "face"):
+        key = _key(sha256, name, "" if name == "face" else analysis)
+        cache.put(key, lambda to, name=name: write_signal(to, name, signals[name], metadata))  # type: ignore[misc]
 
 
 def _read_matte(path: Path, image: U8) -> F32:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -92,17 +91,6 @@ class FaceClip:
 def _one_thread() -> None:
     """Two cores are shared by everything that the suite starts."""
     cv2.setNumThreads(1)
-
-
-@pytest.fixture(autouse=True)
-def _torch_as_before() -> Iterator[None]:
-    """A diffusion render on the CPU sets the number of torch's threads, which shows in the last bits of what follows."""
-    torch = sys.modules.get("torch")
-    before = len(os.sched_getaffinity(0)) if torch is None else torch.get_num_threads()
-    yield
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.get_num_threads() != before:
-        torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session", autouse=True)

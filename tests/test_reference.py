@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -13,12 +14,11 @@ import pytest
 from numpy.typing import NDArray
 
 from dreamactor_cli import head_space
-from dreamactor_cli.contracts import Reference
+from dreamactor_cli.cache import Cache
+from dreamactor_cli.contracts import Controls, Reference
+from dreamactor_cli.controls import extract
 from dreamactor_cli.errors import InputRefused, NoPersonFound, UnreadableInput
 from dreamactor_cli.reference import load_reference
-
-if TYPE_CHECKING:
-    from dreamactor_cli.cache import Cache
 
 U8 = NDArray[np.uint8]
 
@@ -81,6 +81,33 @@ def test_a_fresh_analysis_gives_what_the_cache_gives(astronaut_rgb: U8, cache: C
     assert one is not None
     assert two is not None
     np.testing.assert_array_equal(one.landmarks, two.landmarks)
+
+
+def test_two_analyses_are_not_mixed(
+    astronaut_rgb: U8, cache: Cache, save: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Machines that share a cache may each see all a little elsewhere; what is read later is one of their analyses."""
+    path = save("part.png", astronaut_rgb[:300, 100:400])
+    controls, matte = extract.image_controls([astronaut_rgb[:300, 100:400]], names=["part"], anybody=False)
+    face, head = controls.face, controls.head
+    assert face is not None
+    assert head is not None
+
+    def seen_elsewhere(px: int) -> tuple[Controls, NDArray[np.float32]]:
+        there = replace(face, landmarks=face.landmarks + px), replace(head, center=head.center + px)
+        return replace(controls, face=there[0], head=there[1]), matte
+
+    for px in range(5):
+        monkeypatch.setattr(extract, "image_controls", lambda *_, px=px, **__: seen_elsewhere(px))
+        load_reference([path], size="source", cache=Cache(cache.root / str(px)))
+        shutil.copytree(cache.root / str(px), cache.root / "all", dirs_exist_ok=True)
+    both = load_reference([path], size="source", cache=Cache(cache.root / "all"))
+    assert both.cache_hits == 5
+    read = both.reference.controls
+    assert read.face is not None
+    assert read.head is not None
+    moved = (read.face.landmarks - face.landmarks).mean()
+    assert np.allclose(read.head.center - head.center, moved, atol=1e-3)
 
 
 def test_the_size_of_the_output(astronaut: Path, shared_cache: Cache, reference: Reference) -> None:

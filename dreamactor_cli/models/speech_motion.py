@@ -7,8 +7,7 @@ for the whole sound.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +18,7 @@ from torch.nn import functional
 
 from dreamactor_cli.contracts import SPEECH_CHANNELS
 from dreamactor_cli.models.speech_features import NUM_MELS
+from dreamactor_cli.models.threads import torch_threads
 
 F32 = NDArray[np.float32]
 
@@ -169,7 +169,7 @@ class MotionStream:
             return np.empty((0, NUM_CHANNELS), np.float32), np.empty((0, len(VISEMES)), np.float32)
         stride = self._model.stride
         first = self._start // stride
-        with _one_thread(), torch.inference_mode():
+        with torch_threads(1), torch.inference_mode():
             articulation, logits = self._model(torch.from_numpy(self._inputs)[None])
             kept = slice(self._done - first, stop - first)
             moved = np.clip(articulation[0, kept].numpy(), RANGES[:, 0], RANGES[:, 1])
@@ -178,14 +178,3 @@ class MotionStream:
         start = max(0, stride * stop - self._model.reach)
         self._inputs, self._start = self._inputs[start - self._start :], start
         return moved, visemes
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Others in this process may draw with several threads, and their number would show in the last bits of what is heard."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

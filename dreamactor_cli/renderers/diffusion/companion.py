@@ -86,7 +86,7 @@ def _accompany(first: dict[str, Any], messages: SimpleQueue[Message]) -> None:
     from dreamactor_cli.models.memory import Ladder
     from dreamactor_cli.models.parallel import join, share_tokens
     from dreamactor_cli.models.sampling import Sampling
-    from dreamactor_cli.renderers.diffusion.loading import load_pipeline
+    from dreamactor_cli.renderers.diffusion.loading import drawn, load_pipeline
 
     preset, device, rank, folder = Preset(**first["preset"]), first["device"], first["rank"], Path(first["folder"])
     if device == "cuda":
@@ -105,7 +105,7 @@ def _accompany(first: dict[str, Any], messages: SimpleQueue[Message]) -> None:
         ladder = Ladder(
             _ignore, frames=sampling.segment_frames, can_offload=device != "cpu", taken=clip["taken"], shared=True
         )  # fmt: skip
-        for _ in pipeline.render(References(**arrays), conditions, clip["num_frames"], sampling, ladder):
+        for _ in drawn(pipeline.render(References(**arrays), conditions, clip["num_frames"], sampling, ladder), device):
             pass
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from dreamactor_cli.contracts import Preset
+from dreamactor_cli.contracts import U8, Preset
 from dreamactor_cli.models import weights_folder
 from dreamactor_cli.models.pipeline import DreamActorPipeline
+from dreamactor_cli.models.threads import made_with
 from dreamactor_cli.models.vae_norms import quicken
 from dreamactor_cli.renderers.diffusion.companions import SharedPipeline
 
 Key = tuple[object, ...]
-CPU_THREADS = 4  # always so many, whatever a worker may use: how sums are spread over threads shows in the last bits
+CPU_THREADS = 4  # always so many, whatever a worker may use: see `models.threads`
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,16 @@ def load(folder: Path, preset: Preset, device: str, key: Key) -> Loaded:
 
 def load_pipeline(folder: Path, preset: Preset, device: str) -> DreamActorPipeline:
     """One copy of the weights, for this process. Raises as `load`."""
-    if device == "cpu":
-        torch.set_num_threads(CPU_THREADS)
     models, _ = weights_folder.load(folder, dtype=getattr(torch, precision(preset, device)))
     quicken(models.vae)
     if preset.quantize != "off":
         _quantize(models.transformer, preset.quantize)
     return DreamActorPipeline(models, device=device, compiled=preset.compile)
+
+
+def drawn(frames: Iterator[U8], device: str) -> Iterator[U8]:
+    """The same frames; on the CPU all that a clip needs is computed with `CPU_THREADS`."""
+    return made_with(CPU_THREADS, frames) if device == "cpu" else frames
 
 
 def precision(preset: Preset, device: str) -> str:

@@ -74,6 +74,7 @@ class DiffusionRenderer:
     def render(self, reference: Reference, controls: ControlStream, settings: RenderSettings) -> Iterator[U8]:
         """Yield frames (t, H, W, 3), a latent's worth at a time."""
         from dreamactor_cli.models.memory import Ladder
+        from dreamactor_cli.renderers.diffusion.loading import drawn
 
         self.check(settings.preset)
         loaded = self._load(settings)
@@ -90,7 +91,7 @@ class DiffusionRenderer:
             settings.warn, frames=sampling.segment_frames, can_offload=settings.device != "cpu", taken=settings.memory,
             shared=settings.preset.context_parallel > 1,
         )  # fmt: skip
-        for frames in self._draw(loaded, stage, reference, controls, settings, sampling, ladder):
+        for frames in drawn(self._draw(loaded, stage, reference, controls, settings, sampling, ladder), settings.device):
             yield stage.put_back(frames, reference.images[0])
 
     def close(self) -> None:

@@ -67,6 +67,20 @@ def test_frames_of_the_size_that_was_asked_for(
     assert np.array_equal(frames[:, -20:, :20], np.repeat(reference.images[:1, -20:, :20], 11, 0))
 
 
+def test_threads_of_others_do_not_matter(reference: Reference, controls: RetargetedStream, preset: Preset) -> None:
+    """Whether the weights were loaded before or are loaded now, and whatever number of threads is set between."""
+    before, own = torch.get_num_threads(), DiffusionRenderer()
+    films = []
+    for count in (1, 3, 4):
+        torch.set_num_threads(count)
+        films.append(np.concatenate(list(own.render(reference, controls, settings(preset)))))
+        assert torch.get_num_threads() == count
+    own.close()
+    torch.set_num_threads(before)
+    assert np.array_equal(films[0], films[1])
+    assert np.array_equal(films[0], films[2])
+
+
 def test_weights_that_gain_nothing_from_more_steps_and_guidance_are_not_given_them(
     renderer: DiffusionRenderer, reference: Reference, controls: RetargetedStream, preset: Preset, tmp_path: Path
 ) -> None:
