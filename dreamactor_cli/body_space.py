@@ -45,17 +45,28 @@ BEYOND = 0.15  # of the picture's longer side: how far outside a joint may lie a
 
 
 def shown_joints(body: Body, width: int, height: int, frame: int = 0) -> np.ndarray:
-    """Which joints of a frame are seen, and inside a picture of width x height px, (33,) bool."""
-    joints = body.joints_2d[frame]
+    """Which joints of a frame are seen, and inside a picture of width x height px, (33,) bool.
+
+    Of a leg whose knee is only guessed, while the other's is seen, the knee counts as seen: who sees one leg sees two.
+    """
+    joints, score = body.joints_2d[frame], body.score[frame]
     inside = (joints >= 0).all(1) & (joints[:, 0] < width) & (joints[:, 1] < height)
-    return np.asarray(inside & (body.score[frame] >= SHOWN))
+    shown = inside & (score >= SHOWN)
+    knees = list(KNEES)
+    shown[knees] |= shown[knees].any() & inside[knees] & (score[knees] >= GUESSED)
+    return np.asarray(shown)
 
 
 def guessed_joints(body: Body, width: int, height: int, frame: int = 0) -> np.ndarray:
-    """Which joints of a frame are about known: seen or guessed, in a picture of width x height px or beside it, (33,) bool."""
+    """Which joints of a frame are about known: seen or guessed, in a picture of width x height px or beside it, (33,) bool.
+
+    Where one ankle is guessed, so is the other.
+    """
     joints, margin = body.joints_2d[frame], BEYOND * max(width, height)
     near = ((joints > -margin) & (joints < np.array([width, height]) + margin)).all(1)
-    return np.asarray(near & (body.score[frame] >= GUESSED))
+    guessed, ankles = near & (body.score[frame] >= GUESSED), list(ANKLES)
+    guessed[ankles] |= guessed[ankles].any() & near[ankles]
+    return np.asarray(guessed)
 
 
 def shows_body(body: Body | None, width: int, height: int) -> bool:

@@ -128,6 +128,10 @@ class _Graph:
         self._finds += any(value is not None for value in self._found.values())
         return self._found
 
+    def found(self, output: str) -> Any:
+        """An output for the last picture; None if there was nothing."""
+        return self._found.get(output)
+
     def forget(self, output: str) -> None:
         """Make the graph lose whom it follows, by black pictures until the output is empty.
 
@@ -236,12 +240,19 @@ class Skeleton(NamedTuple):
 
 
 class Pose:
-    """The 33 BlazePose joints of one person."""
+    """The 33 BlazePose joints of one person.
 
-    def __init__(self, *, static: bool = False, detection: float = 0.5, tracking: float = 0.5) -> None:
+    Args:
+        static: every picture is of somebody else.
+        detection, tracking: least confidence.
+        masked: also tell which pixels show the person, see `mask`.
+    """
+
+    def __init__(self, *, static: bool = False, detection: float = 0.5, tracking: float = 0.5, masked: bool = False) -> None:
         self._graph = _Graph(
             "pose", "Pose", static_image_mode=static, model_complexity=1, smooth_landmarks=False,
-            min_detection_confidence=detection, min_tracking_confidence=tracking,
+            min_detection_confidence=detection, min_tracking_confidence=tracking, enable_segmentation=masked,
+            smooth_segmentation=False,
         )  # fmt: skip
 
     def __call__(self, rgb: U8) -> Skeleton | None:
@@ -252,6 +263,11 @@ class Pose:
         score = _values(result["pose_landmarks"], "visibility")[:, 0]
         flat = _points(result["pose_landmarks"], rgb.shape[1], rgb.shape[0])
         return Skeleton(flat[:, :2], _points(result["pose_world_landmarks"], 1, 1), score)
+
+    def mask(self) -> F32 | None:
+        """How much of each pixel of the last picture is the person that was found, (H, W), 0..1; None if nobody was."""
+        mask = self._graph.found("segmentation_mask")
+        return None if mask is None else np.clip(np.asarray(mask, np.float32), 0, 1)
 
     def forget(self) -> None:
         """Follow nobody any longer."""

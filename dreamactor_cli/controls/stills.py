@@ -8,6 +8,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
+from dreamactor_cli.body_space import KNEES
 from dreamactor_cli.contracts import F32, U8, Body, Controls, Face, Hands, Head
 from dreamactor_cli.controls.body import stack_bodies
 from dreamactor_cli.controls.face import describe_faces, identity_of
@@ -22,6 +23,7 @@ from dreamactor_cli.person_space import still_field
 
 MIN_SIDE = 16  # px
 _MASK_SIDE = 512  # px
+_LEGS_SEEN = 0.45  # mean score of the knees from which a picture shows more than half a body
 
 
 def image_controls(
@@ -82,7 +84,7 @@ class _StillReader:
     def __init__(self, on_warning: Callable[[str], None], anybody: bool) -> None:
         self._warn, self._anybody = on_warning, anybody
         self._finder = FaceFinder()
-        self._pose = Pose()
+        self._pose = Pose(masked=True)
         self._mask = PersonMask()
         # Drawn faces are found at a lower confidence; whoever is found must still convince the landmark graph.
         self._eager_boxes = [FaceDetector(full_range=far, confidence=0.3) for far in (False, True)]
@@ -98,7 +100,7 @@ class _StillReader:
         if person is None and skeleton is None and self._anybody:
             raise NoPersonFound(f"nobody was found in {name}", "give a picture in which a face or a whole body can be seen")
         landmarks = person.landmarks if person is not None else None
-        return _Still(landmarks, skeleton, join_hands(find_hands(view, skeleton)), self._matte(view))
+        return _Still(landmarks, skeleton, join_hands(find_hands(view, skeleton)), self._matte(view, skeleton))
 
     def _person(self, view: View, name: str) -> Person | None:
         people = self._finder.people(view, tiny=True)
@@ -163,8 +165,15 @@ class _StillReader:
                 return None
         return Skeleton(joints, found.joints_3d, found.score)
 
-    def _matte(self, view: View) -> F32:
-        mask = self._mask(shrink(view.work, _MASK_SIDE))
+    def _matte(self, view: View, skeleton: Skeleton | None) -> F32:
+        """How much of each pixel is the person, (H, W), 0..1.
+
+        The network for portraits looks at the whole picture, and takes legs, and what stands beside them, for half a person. That
+        of the pose looks at the person alone, but knows little of hair and shoulders seen from near.
+        """
+        mask = self._pose.mask() if skeleton is not None and skeleton.score[list(KNEES)].mean() > _LEGS_SEEN else None
+        if mask is None:
+            mask = self._mask(shrink(view.work, _MASK_SIDE))
         full = cv2.resize(mask, (view.width, view.height), interpolation=cv2.INTER_LINEAR)
         return np.clip(full, 0, 1).astype(np.float32)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,24 @@ def test_the_cat_of_the_media_set_is_refused_and_drawn_faces_are_found(shared_me
         image_controls([load("nonhuman_cat.jpg")], names=["cat"])
     for name in ("illus_anime_woman.png", "illus_cartoon_man.jpg", "paint_mona_lisa.jpg", "drawing_child_figure.png"):
         assert image_controls([load(name)], names=[name])[0].face is not None
+
+
+def test_the_matte_of_a_whole_body_has_the_legs_and_not_what_stands_beside_them(shared_media: Path) -> None:
+    import av
+
+    with av.open(str(shared_media / "full" / "taichi_man_indoor.mp4")) as clip:  # small, and beside a table
+        frame = next(frame for frame in clip.decode(video=0) if frame.time is not None and frame.time >= 3.5)
+    image = frame.to_ndarray(format="rgb24")
+    controls, matte = image_controls([image], names=["taichi.png"])
+    assert controls.body is not None
+    for joint in (15, 16, 25, 26, 27, 28):  # wrists, knees, ankles
+        x, y = np.rint(controls.body.joints_2d[0, joint]).astype(int)
+        assert matte[0, y, x] > 0.8
+    doubtful = ((matte > 0.1) & (matte < 0.9)).sum() / (matte > 0.5).sum()
+    assert doubtful < 0.3
+    outside = matte[0].copy()
+    low, high = controls.body.joints_2d[0].min(0), controls.body.joints_2d[0].max(0)
+    margin = 0.15 * (high - low).max()
+    (x0, y0), (x1, y1) = np.rint(low - margin).astype(int), np.rint(high + margin).astype(int)
+    outside[max(y0, 0) : y1, max(x0, 0) : x1] = 0
+    assert outside.max() < 0.1

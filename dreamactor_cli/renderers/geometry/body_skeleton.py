@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.body_space import FINGERS, HIPS, NUM_JOINTS, SHOULDERS, SHOWN, WRISTS, guessed_joints
+from dreamactor_cli.body_space import FINGERS, HIPS, NUM_JOINTS, SHOULDERS, SHOWN, WRISTS, guessed_joints, shown_joints
 from dreamactor_cli.contracts import Body, Hands
 
 Array = NDArray[np.float64]
@@ -155,10 +155,9 @@ def skeleton_of(body: Body, hands: Hands | None, frame: int, width: int, height:
     weights = np.maximum(score, 0.02)
     spread = [(weights[:, None] * (xy - np.average(xy, axis=0, weights=weights)) ** 2).sum() for xy in (joints, space[:, :2])]
     scale = float(np.sqrt(spread[0] / max(spread[1], 1e-9)))
-    inside = ((joints > 0) & (joints < np.array([width, height]))).all(1)
     return Skeleton(
         points=with_points(joints), depth=with_points(space)[:, 2], score=score, scale=scale,
-        bones=_bones_there(guessed_joints(body, width, height, frame), inside & (score >= SHOWN)),
+        bones=_bones_there(guessed_joints(body, width, height, frame), shown_joints(body, width, height, frame)),
         hands=(_hand(hands, frame, 0, joints, scale), _hand(hands, frame, 1, joints, scale)),
     )  # fmt: skip
 
