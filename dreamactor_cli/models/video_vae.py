@@ -70,6 +70,15 @@ def encode(vae: AutoencoderKLWan, pixels: Tensor) -> Tensor:
     return torch.cat([*encoder.push(pixels), *encoder.finish()], 2)
 
 
+@torch.inference_mode()
+def round_trip(vae: AutoencoderKLWan, frames: U8) -> U8:
+    """Frames (T, H, W, 3), T = 4n+1, as latents keep them."""
+    like = next(vae.parameters())
+    decoder = LatentDecoder(vae)
+    latents = encode(vae, to_pixels(frames, like.device, like.dtype))
+    return np.concatenate([to_frames(decoder.push(latent)) for latent in latents.split(1, dim=2)])
+
+
 class LatentEncoder:
     """Encodes a clip that comes in pieces of any length; the mode of the posterior is taken."""
 

@@ -121,3 +121,11 @@ def test_a_push_that_fails_may_be_tried_again(vae: AutoencoderKLWan, monkeypatch
     with pytest.raises(torch.OutOfMemoryError):
         decoder.push(latents[:, :, 1:])
     assert torch.equal(torch.cat([first, decoder.push(latents[:, :, 1:])], 2), wanted)
+
+
+def test_a_round_trip_gives_the_frames_of_a_stream(vae: AutoencoderKLWan, clip: torch.Tensor) -> None:
+    frames = video_vae.to_frames(clip)
+    back = video_vae.round_trip(vae, frames)
+    whole = LatentDecoder(vae).push(encode(vae, video_vae.to_pixels(frames)))
+    assert back.shape == frames.shape
+    assert np.array_equal(back, video_vae.to_frames(whole))

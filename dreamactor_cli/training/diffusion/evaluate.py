@@ -20,6 +20,7 @@ from dreamactor_cli.contracts import F32, U8, Controls
 from dreamactor_cli.controls.extract import extract_controls
 from dreamactor_cli.errors import NoPersonFound
 from dreamactor_cli.media import VideoWriter
+from dreamactor_cli.models import video_vae
 from dreamactor_cli.models.pipeline import DreamActorPipeline
 from dreamactor_cli.models.sampling import Sampling
 from dreamactor_cli.models.timeline import TEMPORAL
@@ -46,7 +47,8 @@ class Figures:
         yaw_error: mean, degrees.
         pck: share of joints within half a head's diameter of the truth's.
         three_references: PSNR on frames turned beyond 45 degrees with three references, less that with one.
-        seam: mean change from frame to frame at the seams of segments, over that at other borders of latents.
+        seam: mean change from frame to frame at the seams of segments, over that at other borders of latents; and that over the
+            same in the truth as the VAE gives it back, which knows no segments.
     """
 
     frame: float
@@ -80,9 +82,10 @@ def evaluate(
     say("drawn with right and wrong controls")
     found = _look_at(clips, right, work)
     say("looked at by the extractors")
+    truth = [video_vae.round_trip(pipeline.models.vae, clip.frames) for clip in clips]
+    seam = _seam(right, sampling.segment_frames) / _seam(truth, sampling.segment_frames)
     return Figures(
-        **contrast, **found,
-        three_references=_three_references(pipeline, clips, right, sampling), seam=_seam(right, sampling.segment_frames),
+        **contrast, **found, three_references=_three_references(pipeline, clips, right, sampling), seam=seam
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import WanResidualBlock
 from dreamactor_cli.atomic import replacing, write_errors
 from dreamactor_cli.models.subpixel_vae import SubpixelVAE
 from dreamactor_cli.models.vae_norms import quicken
-from dreamactor_cli.models.video_vae import LatentDecoder, encode, make_vae, to_frames, to_pixels
+from dreamactor_cli.models.video_vae import encode, make_vae, round_trip, to_pixels
 from dreamactor_cli.training.diffusion.pool import Pool
 from dreamactor_cli.training.diffusion.sources import Source
 from dreamactor_cli.training.loop.fit import Plan, fit, is_first_process
@@ -102,8 +102,7 @@ def judge(vae: AutoencoderKLWan, pool: Pool) -> VaeFigures:
     errors: list[tuple[float, float]] = []
     for row, shard in _rows(pool, _JUDGED):
         frames, weights = shard.read("frames", row), shard.read("weights", row)
-        with torch.inference_mode():
-            got = to_frames(LatentDecoder(vae).push(encode(vae, to_pixels(frames))))
+        got = round_trip(vae, frames)
         squared = np.square(got.astype(np.float32) - frames).mean(-1)
         face = weights > 0
         errors.append((float(squared.mean()), float(squared[face].mean()) if face.any() else np.nan))
