@@ -12,7 +12,8 @@ in which it does not see the turned body in a tenth of the frames says nothing o
 ``joint_r_plain`` leaves nothing out, and ``joint_r_again`` is what the clip itself reaches there.
 A clip is cut at about its own rate: at half of it signing arms turn by 170 degrees from one frame to the next, and nobody can
 tell which way round. ``cracks`` are holes in the drawn person, enclosed and smaller than a hundredth of it, as a share of it.
-The bars of PCK are those of full-body clips; of half-length ones, and of a walker in profile, it is printed as ``other_pck``.
+The bars of PCK are those of full-body clips; of half-length ones it is printed as ``other_pck``. So it is, with the joints, of a
+walker in profile, who turns by more than the renderer follows.
 ``--only`` takes names of clips and pictures. The renders stay in ``--work`` to be looked at.
 
 Not measured here: whatever only an eye sees, and how it looks from the other side: look at the sheets.
@@ -60,7 +61,7 @@ SELF_BARS = (
     Bar(key="pck_arms", label="PCK@0.1, arms", low=0.88, low_worst=-1.0),
     Bar(key="pck_hands", label="PCK@0.1, hands", low=0.75, low_worst=-1.0),
     Bar(key="pck_legs", label="PCK@0.1, legs", low=0.92, low_worst=-1.0),
-    *(Bar(key=f"other_{key}", label=f"other clips, {key}") for key in PCK),
+    *(Bar(key=f"other_{key}", label=f"other clips, {key}") for key in (*PCK, "joint_r")),
     Bar(key="joint_r", label="joint-angle r", low=0.95, low_worst=-1.0),
     Bar(key="joint_r_plain", label="joint-angle r, all that move"),
     Bar(key="joint_r_again", label="joint-angle r of the clips, measured twice"),
@@ -132,8 +133,8 @@ class BodyMeasurement(Measurement):
             figures["face_over_portrait"] = minus(figures["face_gain"], other)
         figures["cracks"] = 100 * cracks(reference, controls)
         figures["joint_r_again"] = self.again[clip.stem]["all"]
-        if not full or clip.stem in PROFILE:
-            figures |= {f"other_{key}": figures.pop(key) for key in PCK}
+        others = (*PCK, "joint_r") if clip.stem in PROFILE else () if full else PCK
+        figures |= {f"other_{key}": figures.pop(key) for key in others}
         return Row(name=clip.stem, figures=figures)
 
     def cross_mode(self, picture: Path, clip: Path) -> Row:
@@ -144,6 +145,8 @@ class BodyMeasurement(Measurement):
         self.animate(picture, clip, made, "--size", framed(picture))
         figures = self.judge(made, clip, picture, "cross")
         reference, controls = inputs(picture, clip, self.work / "cache", framed(picture))
+        if controls.body is None:  # the picture shows no arms: what the ruler takes for them is nobody's
+            figures |= dict.fromkeys(("joint_r", "joint_r_plain"))
         figures["cracks"] = 100 * cracks(reference, controls) if controls.body is not None else None
         return Row(name=f"{picture.stem} by {clip.stem}", figures=figures)
 
