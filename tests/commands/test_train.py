@@ -1,6 +1,7 @@
 """``dreamactor train``: options, what is said where a synthesiser or a file is missing, and a sheet of synthetic people."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,3 +87,15 @@ def test_what_cannot_be_trained_is_told(
     assert main(["--cache-dir", str(tmp_path / "cache"), "train", command, "-o", str(out), *arguments]) == code
     assert said in capsys.readouterr().err.splitlines()[-1]
     assert not out.exists()
+
+
+@pytest.mark.slow
+def test_the_debug_config_learns_to_do_as_it_is_told(tmp_path: Path) -> None:
+    """In a minute of one core, from nothing: people never seen come nearer to the truth than their picture, by the right pose."""
+    out = tmp_path / "run"
+    small = ["--steps", "120", "--clips", "32", "--workers", "0", "--seed", "1", "--device", "cpu"]
+    assert main(["train", "diffusion", "--config", "debug", *small, "-o", str(out)]) == 0
+    card = (out / "weights" / "README.md").read_text("utf-8")
+    figures = {name: float(value) for name, value in re.findall(r"^\| ([a-z ]+) \| (-?[\d.]+) dB \|$", card, re.MULTILINE)}
+    assert figures["over copy face"] > 1
+    assert figures["pose gap"] > 0.2
