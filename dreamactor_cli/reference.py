@@ -144,7 +144,7 @@ def _stored(sha256: str, cache: Cache) -> dict[str, Path]:
     face = cache.get(_key(sha256, "face"))
     if face is None:
         return {}
-    analysis = StoredControls.open({"face": face}).metadata[_ANALYSIS]
+    analysis = StoredControls.open({"face": face}).metadata.get(_ANALYSIS, "")
     others = {name: cache.get(_key(sha256, name, analysis)) for name in SIGNALS if name != "face"}
     found = {name: file for name, file in others.items() if file is not None}
     return {"face": face, **found} if found.keys() == others.keys() else {}

@@ -21,6 +21,7 @@ from dreamactor_cli.contracts import Controls, Preset, Reference, RenderSettings
 from dreamactor_cli.errors import MissingRequirement, UsageError
 from dreamactor_cli.models import weights_folder
 from dreamactor_cli.models.pipeline import DreamActorPipeline
+from dreamactor_cli.models.threads import torch_threads
 from dreamactor_cli.models.transformer import DreamActorTransformer3DModel
 from dreamactor_cli.renderers.diffusion.loading import load_pipeline
 from dreamactor_cli.renderers.diffusion.renderer import DiffusionRenderer
@@ -69,14 +70,12 @@ def test_frames_of_the_size_that_was_asked_for(
 
 def test_threads_of_others_do_not_matter(reference: Reference, controls: RetargetedStream, preset: Preset) -> None:
     """Whether the weights were loaded before or are loaded now, and whatever number of threads is set between."""
-    before, own = torch.get_num_threads(), DiffusionRenderer()
-    films = []
+    own, films = DiffusionRenderer(), []
     for count in (1, 3, 4):
-        torch.set_num_threads(count)
-        films.append(np.concatenate(list(own.render(reference, controls, settings(preset)))))
-        assert torch.get_num_threads() == count
+        with torch_threads(count):
+            films.append(np.concatenate(list(own.render(reference, controls, settings(preset)))))
+            assert torch.get_num_threads() == count
     own.close()
-    torch.set_num_threads(before)
     assert np.array_equal(films[0], films[1])
     assert np.array_equal(films[0], films[2])
 
