@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dreamactor_cli.body_space import HIPS, SHOULDERS
 from dreamactor_cli.renderers.geometry.body_beyond import go_on, nearness
 from dreamactor_cli.renderers.geometry.body_mesh import PAD, cut_by_border
+from dreamactor_cli.renderers.geometry.body_rims import judge
 from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CORE, PARTS, Skeleton, torso_distance
 from dreamactor_cli.renderers.geometry.body_split import Split
 from dreamactor_cli.renderers.geometry.layers import Layers, blur, complete_background, dilate
@@ -69,20 +70,25 @@ def part_layers(layers: Layers, split: Split, skeleton: Skeleton, order: Sequenc
     rank = np.array([list(order).index(part) for part in range(len(PARTS))] + [-1])  # the last is nobody's
     ranks = rank[labels]
     inner = cv2.distanceTransform((layers.alpha > 127).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    free = np.zeros((height, width), bool)  # beside the borders of parts in front, and yet not of theirs
     out: dict[int, PartLayer] = {}
-    for part in reach:
+    for part in sorted(reach, key=lambda part: -rank[part]):
         own = labels == part
         if not own.any():
             continue
         known = own | _shared(labels, part, skeleton, split.carried, inner)
         above = (ranks > rank[part]) & ~known
         # What lies in front hides a rim more than it covers: there its own colours have run over.
-        front = dilate(above, 2 * RIM * max(height, width)) > 0
+        front = (dilate(above, 2 * RIM * max(height, width)) > 0) & ~free
         covered = above & (layers.alpha > 200)
         hidden = _hidden(part, covered, reach, skeleton)
         if part == CORE:
             hidden |= _beside(own, covered, labels, skeleton)
-        layer = _layer(layers, own, known, front, hidden, PAD if part != CORE else 0.0)
+        below = (labels >= 0) & (ranks < rank[part]) & ~known
+        sides = judge(layers.color, known, below, 1.3 * RIM * max(height, width) + 3)
+        free |= sides.clean
+        told = np.where(sides.clean, 1 - sides.trust * (1 - sides.share), 1).astype(np.float32)
+        layer = _layer(layers, own, known, front, hidden, told, PAD if part != CORE else 0.0)
         out[part] = layer if part == CORE else _ended(layer, part, skeleton, split.carried)
     return out
 
@@ -167,7 +173,9 @@ def _along(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
     return float(a @ b) > np.cos(HANGS) * float(np.linalg.norm(a) * np.linalg.norm(b))
 
 
-def _layer(layers: Layers, own: Mask, known: Mask, front: Mask, hidden: Mask, beyond: float) -> PartLayer:
+def _layer(
+    layers: Layers, own: Mask, known: Mask, front: Mask, hidden: Mask, told: F32, beyond: float
+) -> PartLayer:  # fmt: skip
     """The layer of the pixels that the picture shows of a part, and of those that lie hidden.
 
     Args:
@@ -175,6 +183,7 @@ def _layer(layers: Layers, own: Mask, known: Mask, front: Mask, hidden: Mask, be
         known: these, and those of its neighbours beside their joints.
         front: pixels that others hide, or whose colours are not the part's alone.
         hidden: pixels where it lies below another.
+        told: how much of a pixel is the part's at most, by its colour, 0..1.
         beyond: see `_box`, of the longer side.
     """
     alpha = layers.alpha.astype(np.float32)
@@ -183,7 +192,7 @@ def _layer(layers: Layers, own: Mask, known: Mask, front: Mask, hidden: Mask, be
     seen = np.minimum(blur(grown.astype(np.float32), 0.8), 1)
     # Of a neighbour the inside only: its outline, drawn twice, would be too hard.
     inner = np.clip((alpha - 190) / 65, 0, 1) * blur(known.astype(np.float32), 0.8)
-    seen, grown = np.maximum(seen, inner), grown | known
+    seen, grown = np.maximum(seen, inner) * told, grown | known
     cover = (grown > 0) & (layers.alpha > 0) | hidden
     below = blur(hidden.astype(np.float32), 1.0) * (alpha / 255) if hidden.any() else np.zeros_like(seen)
     mask = np.maximum(alpha * seen, 255 * below)

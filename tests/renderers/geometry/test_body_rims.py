@@ -1,0 +1,54 @@
+"""Borders of parts are found where the colours change."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dreamactor_cli.renderers.geometry.body_rims import judge
+
+SKIN, SHORTS = (214, 178, 155), (28, 27, 30)
+EDGE, TOLD = 40, 44  # column at which shorts begin, and at which they are told to
+
+
+def sides() -> tuple[np.ndarray, np.ndarray]:
+    """An arm (60, 80) beside what is told to be behind it."""
+    columns = np.broadcast_to(np.arange(80), (60, 80))
+    return (columns >= 15) & (columns < TOLD), columns >= TOLD
+
+
+def picture(left: tuple[int, ...], right: tuple[int, ...]) -> np.ndarray:
+    """(60, 80, 3), with the noise of a photo."""
+    color = np.where((np.arange(80) < EDGE)[None, :, None], left, right) + np.random.default_rng(0).normal(0, 4, (60, 80, 3))
+    return np.clip(color, 0, 255).astype(np.uint8)
+
+
+def test_what_has_the_colours_of_the_other_side_is_not_mine() -> None:
+    mine, theirs = sides()
+    share, trust, clean = judge(picture(SKIN, SHORTS), mine, theirs, 6.0)
+    wrong, right = np.s_[10:50, EDGE + 1 : TOLD], np.s_[10:50, TOLD - 8 : EDGE - 1]
+    assert trust[wrong].min() > 0.9
+    assert share[wrong].max() < 0.1
+    assert clean[wrong].mean() > 0.9
+    assert not clean[right].any()
+    assert share[right][trust[right] > 0].min() > 0.9
+
+
+def test_only_pixels_beside_the_border_are_judged() -> None:
+    mine, theirs = sides()
+    _, trust, _ = judge(picture(SKIN, SHORTS), mine, theirs, 6.0)
+    assert not trust[:, : TOLD - 8].any()
+    assert not trust[:, TOLD + 8 :].any()
+
+
+def test_a_fold_of_one_cloth_is_no_border() -> None:
+    """A little darker is not another thing: all stays as it was told."""
+    mine, theirs = sides()
+    _, trust, _ = judge(picture((60, 60, 64), (44, 44, 48)), mine, theirs, 6.0)
+    assert trust.max() < 0.1
+
+
+def test_nothing_is_judged_without_a_neighbour() -> None:
+    mine, _ = sides()
+    share, trust, _ = judge(picture(SKIN, SHORTS), mine, np.zeros_like(mine), 6.0)
+    assert not share.any()
+    assert not trust.any()
