@@ -12,7 +12,6 @@ from dreamactor_cli.contracts import U8, Preset
 from dreamactor_cli.models import weights_folder
 from dreamactor_cli.models.pipeline import DreamActorPipeline
 from dreamactor_cli.models.threads import made_with
-from dreamactor_cli.models.vae_norms import quicken
 from dreamactor_cli.renderers.diffusion.companions import SharedPipeline
 
 Key = tuple[object, ...]
@@ -62,7 +61,6 @@ def load(folder: Path, preset: Preset, device: str, key: Key) -> Loaded:
 def load_pipeline(folder: Path, preset: Preset, device: str) -> DreamActorPipeline:
     """One copy of the weights, for this process. Raises as `load`."""
     models, _ = weights_folder.load(folder, dtype=getattr(torch, precision(preset, device)))
-    quicken(models.vae)
     if preset.quantize != "off":
         _quantize(models.transformer, preset.quantize)
     return DreamActorPipeline(models, device=device, compiled=preset.compile)

@@ -55,6 +55,7 @@ class Part(NamedTuple):
         nodes: which of the mesh's nodes it has, (N,).
         triangles: among them, (M, 3).
         attributes: (N, 3), where in the texture they lie, and their coverage.
+        depth: (N,), 0 where the part is to be seen, 1 where nothing of it is: where it folds, nothing must not hide something.
         share: of it that the picture shows, 0..1.
     """
 
@@ -62,6 +63,7 @@ class Part(NamedTuple):
     nodes: NDArray[np.int64]
     triangles: I32
     attributes: NDArray[np.float32]
+    depth: NDArray[np.float32]
     share: float
 
 
@@ -179,10 +181,12 @@ def _part(layer: PartLayer, nodes: Array, triangles: I32) -> Part:
     """A part ready to be drawn, from its layer and its triangles among the nodes (N, 2) px of the mesh."""
     used, index = np.unique(triangles.astype(np.int64), return_inverse=True)
     texture = Texture(layer.image, most=ENLARGED)
-    places = texture.positions(nodes[used] - layer.box[:2])
+    inside = np.ascontiguousarray(nodes[used] - layer.box[:2], np.float32)
+    alpha = cv2.remap(np.ascontiguousarray(layer.image[..., 3]), inside[:, None], None, cv2.INTER_LINEAR)[:, 0]
     return Part(
         texture=texture, nodes=used, triangles=np.ascontiguousarray(index.reshape(-1, 3), np.int32),
-        attributes=np.column_stack([places, np.ones(len(used), np.float32)]), share=layer.seen,
+        attributes=np.column_stack([texture.positions(inside), np.ones(len(used), np.float32)]),
+        depth=1 - alpha.astype(np.float32) / 255, share=layer.seen,
     )  # fmt: skip
 
 
@@ -198,7 +202,7 @@ def draw_part(part: Part, vertices: Array, triangles: I32, width: int, height: i
     grid = MapGrid(x0, y0, wide, tall, step)
     maps = np.zeros((3, *grid.shape), np.float32)
     depth = np.full(grid.shape, np.inf, np.float32)
-    z = np.zeros(len(vertices), np.float32) if vertices.shape[1] == 2 else np.ascontiguousarray(vertices[:, 2], np.float32)
+    z = part.depth if vertices.shape[1] == 2 else np.ascontiguousarray(vertices[:, 2], np.float32)
     rasterize(grid.points(vertices), z, part.attributes, triangles, True, depth, maps)
     # The last sample of the mesh must not be mixed with the nothing beside it.
     if step > 1:

@@ -15,8 +15,9 @@ from dreamactor_cli.renderers.geometry.body_layers import PartLayer, part_layers
 from dreamactor_cli.renderers.geometry.body_order import depth_order
 from dreamactor_cli.renderers.geometry.body_skeleton import BONE_INDEX, CORE, PARTS, skeleton_of, with_points
 from dreamactor_cli.renderers.geometry.body_split import _hem, connected, split
+from dreamactor_cli.renderers.geometry.body_view import _part, draw_part
 from dreamactor_cli.renderers.geometry.layers import Layers
-from dreamactor_cli.renderers.geometry.portrait import channels
+from dreamactor_cli.renderers.geometry.portrait import channels, lay_layer
 from dreamactor_cli.renderers.geometry.renderer import GeometryRenderer
 
 from .figures import COLORS, HEIGHT, PX_PER_METRE, THICKNESS, WIDTH, Figure, draw, figure
@@ -88,6 +89,21 @@ def test_alpha_over_the_plate_is_the_frame(standing: Figure, actor: BodyActor) -
     plate = channels(actor.backdrop.canvas(actor.moved(controls, 0)[0]))[..., :3]
     share = layer[..., 3:] / 255
     np.testing.assert_allclose(layer[..., :3] * share + plate * (1 - share), frame, atol=3)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_nothing_does_not_hide_something_where_a_part_folds(order: tuple[int, int]) -> None:
+    """The left half of a part shows red, the right half nothing; folded onto each other, they show red."""
+    image = np.zeros((40, 80, 4), np.uint8)
+    image[:, :40] = (200, 0, 0, 255)
+    nodes = np.array([[2, 2], [36, 2], [36, 38], [2, 38], [44, 2], [78, 2], [78, 38], [44, 38]], np.float64)
+    halves = [[[0, 1, 2], [0, 2, 3]], [[4, 5, 6], [4, 6, 7]]]
+    triangles = np.array(halves[order[0]] + halves[order[1]], np.int32)
+    part = _part(PartLayer(image=image, box=(0, 0, 80, 40), cover=image[..., 3] > 0, seen=1.0), nodes, triangles)
+    folded = np.concatenate([nodes[:4], nodes[:4]])
+    canvas = np.zeros((40, 80), np.uint32)
+    lay_layer(canvas, draw_part(part, folded, part.triangles, 80, 40), part.texture)
+    assert channels(canvas)[5:35, 5:33].min((0, 1)).tolist() == [200, 0, 0, 255]
 
 
 @pytest.mark.parametrize(("depth", "arm_in_front"), [(-0.2, True), (0.4, False)])
