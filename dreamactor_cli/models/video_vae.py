@@ -20,7 +20,7 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import patchify, unpatchif
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dreamactor_cli.models.subpixel_vae import vae_class
+from dreamactor_cli.models.patch_vae import vae_class
 from dreamactor_cli.models.timeline import TEMPORAL
 
 U8 = NDArray[np.uint8]

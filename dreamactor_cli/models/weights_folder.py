@@ -232,7 +232,7 @@ def _load_part(folder: Path, part: str, dtype: torch.dtype) -> Any:
     import torch
     from safetensors import SafetensorError, safe_open
 
-    from dreamactor_cli.models.subpixel_vae import vae_class
+    from dreamactor_cli.models.patch_vae import vae_class
 
     made = _class(part)
     try:

@@ -74,6 +74,7 @@ def test_people_need_something_to_do(tmp_path: Path, capsys: pytest.CaptureFixtu
         ("diffusion", ["--config", "1.3b"], 3, "Wan 2.1"),
         ("diffusion", ["--vae", "nowhere"], 3, "nowhere"),
         ("diffusion", ["--init", "nowhere"], 3, "nowhere"),
+        ("diffusion", ["--init", "a", "--vae", "b"], 2, "--vae"),
         ("diffusion", ["--videos", "nowhere"], 4, "nowhere"),
         ("diffusion", ["--videos", ".", "--clips", "3"], 2, "--clips"),
         ("vae", ["--config", "1.3b"], 2, "Wan"),

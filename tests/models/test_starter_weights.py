@@ -7,7 +7,6 @@ import pytest
 from dreamactor_cli.models import weights_folder
 from dreamactor_cli.models.pipeline import DreamActorPipeline
 from dreamactor_cli.models.sampling import Sampling
-from dreamactor_cli.models.vae_norms import quicken
 from dreamactor_cli.training.diffusion.evaluate import compare
 from dreamactor_cli.training.diffusion.recipes import defaults_of
 from dreamactor_cli.training.diffusion.sources import CLIPS_A_PERSON, SyntheticPeople, parse_framings
@@ -28,7 +27,6 @@ def test_they_are_whole_and_small() -> None:
 def test_they_follow_a_head_and_its_face() -> None:
     """People of code, which is not what they learned from: of these they are far better than the picture as it is."""
     models, index = weights_folder.load(STARTER)
-    quicken(models.vae)
     usual = defaults_of(index.config)
     people = SyntheticPeople(
         count=12, size=index.size, frames=9, references=1, framings=parse_framings(usual.framings), zoom=usual.zoom, seed=1,

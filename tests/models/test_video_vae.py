@@ -10,6 +10,7 @@ import torch
 from diffusers import AutoencoderKLWan
 
 from dreamactor_cli.models import video_vae
+from dreamactor_cli.models.patch_vae import PatchVAE
 from dreamactor_cli.models.video_vae import LatentDecoder, LatentEncoder, denormalise, encode, normalise
 
 STATISTICS = {"latents_mean": [0.5, -1.0, 0.0, 2.0], "latents_std": [2.0, 1.0, 0.5, 3.0]}
@@ -19,15 +20,21 @@ PATCHES = {"dim_mult": [1, 2, 2], "temperal_downsample": [True, True], "patch_si
 FORMS = {  # of Wan 2.1, of Wan 2.2, and of our small ones
     "plain": {"dim_mult": [1, 1, 2, 2]},
     "residual and patches": {**PATCHES, "is_residual": True},
-    "sub-pixel": {**PATCHES, "_class_name": "SubpixelVAE"},
+    "cells": {"_class_name": "PatchVAE", "hidden": 8},
 }
 
 
 @pytest.fixture(scope="module", params=FORMS)
 def vae(request: pytest.FixtureRequest) -> AutoencoderKLWan:
     torch.manual_seed(0)
-    small = {"base_dim": 4, "z_dim": 4, "num_res_blocks": 1, **STATISTICS}
-    return video_vae.make_vae({**FORMS[request.param], **small}).eval().requires_grad_(False)
+    small = {"z_dim": 4, **STATISTICS}
+    if request.param != "cells":
+        small |= {"base_dim": 4, "num_res_blocks": 1}
+    made = video_vae.make_vae({**FORMS[request.param], **small}).eval().requires_grad_(False)
+    if isinstance(made, PatchVAE):  # what refines begins as nothing
+        for half in (made.encoder, made.decoder):
+            torch.nn.init.normal_(half.refine[-1].weight, std=0.1)
+    return made
 
 
 @pytest.fixture(scope="module")

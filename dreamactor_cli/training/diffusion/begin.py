@@ -14,8 +14,8 @@ from dreamactor_cli.models import weights_folder
 from dreamactor_cli.models.configs import ModelConfig
 from dreamactor_cli.models.convert import load_wan
 from dreamactor_cli.models.face_motion import FaceMotionEncoder
+from dreamactor_cli.models.patch_vae import vae_class
 from dreamactor_cli.models.pose_encoder import PoseEncoder
-from dreamactor_cli.models.subpixel_vae import vae_class
 from dreamactor_cli.models.transformer import DreamActorTransformer3DModel
 from dreamactor_cli.models.weights_folder import Models
 

@@ -47,7 +47,9 @@ class Figures:
         yaw_error: mean, degrees.
         pck: share of joints within half a head's diameter of the truth's.
         three_references: PSNR on frames turned beyond 45 degrees with three references, less that with one.
-        seam: mean change from frame to frame at the seams of segments, over that at other borders of latents.
+        seam: mean change from frame to frame at the seams of segments, over that at other borders of latents, as a multiple of
+            what it is in the truth, where people happen to move more at some times than at others.
+        seam_noise: twice the standard error of that (jackknife over clips).
         seam_of_vae: the same of the truth as the VAE gives it back, which knows no segments.
     """
 
@@ -63,6 +65,7 @@ class Figures:
     pck: float
     three_references: float
     seam: float
+    seam_noise: float
     seam_of_vae: float
 
     def rounded(self) -> dict[str, float]:
@@ -83,10 +86,12 @@ def evaluate(
     say("drawn with right and wrong controls")
     found = _look_at(clips, right, work)
     say("looked at by the extractors")
-    truth = [video_vae.round_trip(pipeline.models.vae, clip.frames) for clip in clips]
+    kept = [video_vae.round_trip(pipeline.models.vae, clip.frames) for clip in clips]
+    truth, segment = [clip.frames for clip in clips], sampling.segment_frames
+    seam, noise = seam_of(right, truth, segment)
     return Figures(
         **contrast, **found, three_references=_three_references(pipeline, clips, right, sampling),
-        seam=_seam(right, sampling.segment_frames), seam_of_vae=_seam(truth, sampling.segment_frames),
+        seam=seam, seam_noise=noise, seam_of_vae=seam_of(kept, truth, segment)[0],
     )  # fmt: skip
 
 
@@ -153,16 +158,32 @@ def _three_references(
     return _psnr(turned, three, _turned) - _psnr(turned, [one[k] for k in chosen], _turned)
 
 
-def _seam(drawn: Sequence[U8], segment: int) -> float:
-    """Change at seams over change at other borders of latents; NaN where a clip is one segment."""
-    at_seams: list[float] = []
-    inside: list[float] = []
-    for frames in drawn:
-        change = np.abs(np.diff(frames.astype(np.float32), axis=0)).mean((1, 2, 3))
-        for border in range(1, len(frames), TEMPORAL):  # frame 1 begins latent 1, frame 5 latent 2 ...
-            is_seam = border > 1 and (border - 1) % (segment - 1) == 0
-            (at_seams if is_seam else inside).append(float(change[border - 1]))
-    return float(np.mean(at_seams) / np.mean(inside)) if at_seams and inside else float("nan")
+def seam_of(drawn: Sequence[U8], truth: Sequence[U8], segment: int) -> tuple[float, float]:
+    """`Figures.seam` and its noise; NaN where clips are one segment.
+
+    Args:
+        drawn, truth: clips (T, H, W, 3), each as long as its truth.
+        segment: frames of a segment.
+    """
+    changes = np.stack([[_changes(frames, segment) for frames in side] for side in (drawn, truth)])  # (2, clips, 2)
+    count = changes.shape[1]
+
+    def ratio(kept: np.ndarray) -> float:
+        (seam, inside), (true_seam, true_inside) = changes[:, kept].mean(1)
+        return float(seam / inside / (true_seam / true_inside))
+
+    every = np.arange(count)
+    without = np.array([ratio(every != number) for number in every]) if count > 1 else np.full(1, np.nan)
+    return ratio(every >= 0), float(2 * np.sqrt((count - 1) / count * np.square(without - without.mean()).sum()))
+
+
+def _changes(frames: U8, segment: int) -> tuple[float, float]:
+    """Mean change from frame to frame at the seams of segments, and at other borders of latents; NaN where there is none."""
+    change = np.abs(np.diff(frames.astype(np.float32), axis=0)).mean((1, 2, 3))
+    borders = np.arange(1, len(frames), TEMPORAL)  # frame 1 begins latent 1, frame 5 latent 2 ...
+    seams = (borders > 1) & ((borders - 1) % (segment - 1) == 0)
+    at, inside = (change[borders[which] - 1] for which in (seams, ~seams))
+    return (float(at.mean()), float(inside.mean())) if at.size and inside.size else (float("nan"), float("nan"))
 
 
 def _look_at(clips: Sequence[TrainingClip], drawn: Sequence[U8], work: Path) -> dict[str, float]:

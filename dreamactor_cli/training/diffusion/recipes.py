@@ -61,13 +61,13 @@ class Defaults:
 DEFAULTS = {
     "debug": Defaults(
         size=32, clips=64, frames=9, latents=2, framings="face", zoom=(1.2, 1.5), steps=400, batch=8, rate=3e-3, staged=False,
-        shift=8.0, vae_steps=40, vae_batch=4, vae_rate=1e-4, vae_frames=5, keep_every=100, sample_every=200,
+        shift=8.0, vae_steps=60, vae_batch=8, vae_rate=5e-4, vae_frames=5, keep_every=100, sample_every=200,
     ),
     "starter": Defaults(
         size=64, clips=2304, vae_clips=640, frames=9, latents=2, framings="face", zoom=(1.25, 1.5), steps=5500, batch=8,
         rate=1.5e-3, shift=20.0, drop=0.03, by_pixels=True, staged=False,
-        vae_steps=60, vae_batch=4, vae_rate=1e-4, vae_frames=5, keep_every=100,
-        sample_every=1000, most_steps=2, most_guidance=1.0, shifts=4,
+        vae_steps=700, vae_batch=16, vae_rate=5e-4, vae_frames=9, keep_every=100,
+        sample_every=1000, most_steps=1, most_guidance=1.0, shifts=4,
     ),
     "starter-gpu": Defaults(
         size=128, clips=20_000, frames=25, latents=7, framings="face:0.4,bust:0.3,half:0.15,full:0.15", zoom=(1.0, 1.5),

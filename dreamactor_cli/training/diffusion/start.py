@@ -146,6 +146,8 @@ def _begin(options: Options, config: ModelConfig, usual: Defaults, say: Say) -> 
     """The models that training begins with."""
     if options.init and options.wan:
         raise UsageError("--init and --wan are two beginnings", "name one of them")
+    if options.vae and (options.init or options.wan):
+        raise UsageError("--init and --wan bring a VAE, and latents of another one are nothing to them", "leave --vae out")
     if options.init:
         return begin.from_weights(options.init, config)
     if options.wan:

@@ -18,7 +18,6 @@ from dreamactor_cli.models import weights_folder
 from dreamactor_cli.models.pipeline import DreamActorPipeline
 from dreamactor_cli.models.sampling import Sampling
 from dreamactor_cli.models.timeline import frames_of
-from dreamactor_cli.models.vae_norms import quicken
 from dreamactor_cli.models.weights_folder import Index, Models
 from dreamactor_cli.training.diffusion.batches import Batches, Recipe
 from dreamactor_cli.training.diffusion.card import card_of
@@ -100,7 +99,7 @@ def train_diffusion(folder: Path, run: DiffusionRun, models: Models, begun_with:
         OutOfMemory, JobFailed, DiskFull, UsageError, WorkerLost: see `loop.fit` and `pool.Pool`.
     """
     network = _network(run, models)
-    vae = quicken(models.vae).to(run.plan.device).eval().requires_grad_(False)
+    vae = models.vae.to(run.plan.device).eval().requires_grad_(False)
     with Pool(run.learned, run.clips, workers=run.workers) as pool:
         pool.start()
         shown = _shown(run)

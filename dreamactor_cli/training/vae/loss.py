@@ -13,7 +13,7 @@ from torch.nn import functional
 _SCALES = (1, 2, 4)
 _EDGES = 0.5
 _KL = 1e-4
-REGION = 4.0  # weight of pixels in faces, of which there are few
+REGION = 20.0  # weight of mouths, eyes and brows, of which there are few pixels and of which all depends
 
 
 class VaeNetwork(nn.Module):
@@ -41,19 +41,21 @@ class VaeNetwork(nn.Module):
         got = self.vae.decode(posterior.sample(), return_dict=False)[0].float()
         weights = 1 + (REGION - 1) * batch["regions"][:, None].to(got)
         each = (1, 2, 3, 4)
-        error = (got - wanted).abs()
+        wrong = got - wanted
+        error = wrong.abs()
         pixels = (error * weights).mean(each) / weights.mean(each)
-        edges = torch.stack([_edges(got, wanted, scale) for scale in _SCALES]).sum(0)
+        edges = torch.stack([_edges(wrong, weights, scale) for scale in _SCALES]).sum(0)
         kl = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean(each)
         with torch.no_grad():
             psnr = -10 * torch.log10(error.square().mean(each) / 4 + 1e-10)
         return {"loss": pixels + _EDGES * edges + _KL * kl, "pixels": pixels, "psnr": psnr, "kl": kl}
 
 
-def _edges(got: Tensor, wanted: Tensor, scale: int) -> Tensor:
-    """Mean absolute difference of the differences between neighbours, (B,), at 1 / scale of the size."""
+def _edges(wrong: Tensor, weights: Tensor, scale: int) -> Tensor:
+    """Mean absolute difference between neighbours in what is wrong, weighted, (B,), at 1 / scale of the size."""
     if scale > 1:
-        got, wanted = (functional.avg_pool3d(x, (1, scale, scale)) for x in (got, wanted))
-    wrong = got - wanted
-    across, down = (wrong.diff(dim=axis).abs().mean((1, 2, 3, 4)) for axis in (-1, -2))
+        wrong, weights = (functional.avg_pool3d(x, (1, scale, scale)) for x in (wrong, weights))
+    each = (1, 2, 3, 4)
+    across = (wrong.diff(dim=-1).abs() * weights[..., 1:]).mean(each) / weights[..., 1:].mean(each)
+    down = (wrong.diff(dim=-2).abs() * weights[..., 1:, :]).mean(each) / weights[..., 1:, :].mean(each)
     return across + down

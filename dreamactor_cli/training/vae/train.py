@@ -13,11 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from diffusers import AutoencoderKLWan
-from diffusers.models.autoencoders.autoencoder_kl_wan import WanResidualBlock
 
 from dreamactor_cli.atomic import replacing, write_errors
-from dreamactor_cli.models.subpixel_vae import SubpixelVAE
-from dreamactor_cli.models.vae_norms import quicken
+from dreamactor_cli.models.patch_vae import PatchVAE
 from dreamactor_cli.models.video_vae import encode, make_vae, round_trip, to_pixels
 from dreamactor_cli.training.diffusion.pool import Pool
 from dreamactor_cli.training.diffusion.sources import Source
@@ -72,13 +70,13 @@ def train_vae(folder: Path, run: VaeRun, say: Say) -> VaeFigures:
         OutOfMemory, JobFailed, DiskFull, UsageError, WorkerLost: see `loop.fit` and `pool.Pool`.
     """
     torch.manual_seed(run.plan.seed)
-    vae = _calm(quicken(make_vae(run.config)))
+    vae = make_vae(run.config)
     work = folder / "work"
     began = time.monotonic()
     with Pool(run.learned, run.clips, workers=run.workers) as pool:
         pool.start()
         key = _key(run, pool)
-        if isinstance(vae, SubpixelVAE):
+        if isinstance(vae, PatchVAE):
             start_linear(vae, *_examples(pool))
         network = VaeNetwork(vae)
         with TrainingLog(folder, enabled=is_first_process()) as log:
@@ -108,15 +106,6 @@ def judge(vae: AutoencoderKLWan, pool: Pool) -> VaeFigures:
         errors.append((float(squared.mean()), float(squared[face].mean()) if face.any() else np.nan))
     means = np.nanmean(np.array(errors), 0)
     return VaeFigures(*(float(10 * np.log10(255**2 / max(mean, 1e-9))) for mean in means))
-
-
-def _calm(vae: AutoencoderKLWan) -> AutoencoderKLWan:
-    """Let residual blocks begin as nothing but their shortcut, which a short training thanks with several dB."""
-    for module in vae.modules():
-        if isinstance(module, WanResidualBlock):
-            for parameter in module.conv2.parameters():
-                torch.nn.init.zeros_(parameter)
-    return vae
 
 
 def _examples(pool: Pool) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,7 +8,6 @@ import torch
 from dreamactor_cli.models.configs import load_config
 from dreamactor_cli.models.pipeline import DreamActorPipeline
 from dreamactor_cli.models.sampling import Sampling
-from dreamactor_cli.models.vae_norms import quicken
 from dreamactor_cli.models.video_vae import make_vae
 from dreamactor_cli.training.diffusion.batches import Batches, Recipe
 from dreamactor_cli.training.diffusion.begin import from_nothing
@@ -31,7 +30,7 @@ def test_the_right_controls_beat_wrong_ones(tmp_path: Path) -> None:
     """Of people never seen; with the linear start of the VAE nothing else needs to be learned."""
     config = load_config("debug")
     torch.manual_seed(3)
-    vae = quicken(make_vae(config.vae)).eval().requires_grad_(False)
+    vae = make_vae(config.vae).eval().requires_grad_(False)
     with Pool(Toys(64), tmp_path / "clips", workers=0) as pool:
         start_linear(vae, *_examples(pool))
         _measure_latents(vae, pool)

@@ -20,7 +20,7 @@ from dreamactor_cli.training.diffusion import pool as pool_module
 from dreamactor_cli.training.diffusion.batches import Batches, Recipe, cell_weights
 from dreamactor_cli.training.diffusion.begin import from_nothing, load_vae
 from dreamactor_cli.training.diffusion.clips import FACE, REGION, draw_weights, make_clip, show, with_expression
-from dreamactor_cli.training.diffusion.evaluate import _seam
+from dreamactor_cli.training.diffusion.evaluate import seam_of
 from dreamactor_cli.training.diffusion.latents import LatentStore
 from dreamactor_cli.training.diffusion.network import DiffusionNetwork, add_noise
 from dreamactor_cli.training.diffusion.pool import Pool, make_shard
@@ -100,7 +100,7 @@ def test_a_batch_follows_from_its_step(tmp_path: Path) -> None:
     for name, values in once.items():
         assert torch.equal(values, again[name])
     assert not torch.equal(once["noise"], other["noise"])
-    assert once["latents"].shape == (6, 12, 2, 4, 4)
+    assert once["latents"].shape == (6, 24, 2, 4, 4)
     assert once["poses"].shape == (6, 5, 32, 32, 6)
     assert (once["weights"] >= 1).all()
 
@@ -279,11 +279,20 @@ def test_references_by_yaw_and_buckets() -> None:
 
 
 def test_a_jump_at_a_seam_is_seen() -> None:
-    frames = np.random.default_rng(0).integers(0, 20, (17, 8, 8, 3)).astype(np.uint8)
-    jumped = frames.copy()
-    jumped[9:] += 100
-    assert _seam([frames], 9) == pytest.approx(1, abs=0.2)
-    assert _seam([jumped], 9) > 4
+    """Where the truth moves more at the border by itself, that is no seam's."""
+    rng = np.random.default_rng(0)
+    truth = [rng.integers(0, 20, (17, 8, 8, 3)).astype(np.uint8) for _ in range(4)]
+    noised = [np.clip(frames + rng.integers(-2, 3, frames.shape), 0, 255).astype(np.uint8) for frames in truth]
+    jumped, moved = [frames.copy() for frames in noised], [frames.copy() for frames in truth]
+    for frames in (*jumped, *moved):
+        frames[9:] += 100
+    plain, noise = seam_of(noised, truth, 9)
+    assert plain == pytest.approx(1, abs=0.1)
+    assert noise < 0.1
+    jump, noise = seam_of(jumped, truth, 9)
+    assert jump - noise > 4
+    assert seam_of(jumped, moved, 9)[0] == pytest.approx(1, abs=0.1)
+    assert np.isnan(seam_of(noised, truth, 17)[0])
 
 
 @pytest.mark.parametrize("text", ["face:x", "faces", "face:-1", "face:0"])
