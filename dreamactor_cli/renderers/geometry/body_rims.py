@@ -1,8 +1,9 @@
 """Where exactly a part ends that lies before another: told by the colours on either side of the border.
 
-Parts are told apart on a small picture, by bones and edges, and a border may be some pixels off. What little of the shorts is cut
-out along with an arm before them is a black line beside the arm as soon as that is lifted. Close to the border each side has
-colours of its own, and a pixel belongs to the side in whose colours it is likelier.
+Parts are told apart on a small picture, by bones and edges, and a border may be some pixels off, so a part is cut out with a
+rim of what lies beside it. What little of the shorts is cut out along with an arm before them is a black line as soon as the
+arm is lifted. Close to the border each side has colours of its own, and a pixel belongs to the side in whose colours it is
+likelier.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 NEAR = 3.0  # widths of the band: colours of a side are gathered as far from the border
+CLOSE = 2.2  # widths: as near must be the inside of the first side
 NOISE = 6.0  # levels by which colours of one thing differ
 LEAST = 0.01  # share of a side's pixels around, from which it has colours
 APART = (1.0, 2.5)  # distance of both sides' colours in their spread, from which and at which they are told apart,
@@ -28,7 +30,7 @@ LIKE = 3.0  # as far as it is no further from the second's colours, in their spr
 
 
 class Sides(NamedTuple):
-    """What colours say along a border, (H, W) each; 0 beyond the band in question.
+    """What colours say beyond a border, (H, W) each; 0 where nothing is in question.
 
     Attributes:
         share: how much of a pixel is of the first side, 0..1.
@@ -47,12 +49,13 @@ def judge(color: U8, mine: Mask, theirs: Mask, width: float) -> Sides:
     Args:
         color: (H, W, 3).
         mine, theirs: (H, W), as they are told apart so far.
-        width: px to either side of the border that are in question.
+        width: px beyond the border, on the second side, that are in question.
     """
     share, trust = np.zeros(mine.shape, np.float32), np.zeros(mine.shape, np.float32)
     clean = np.zeros(mine.shape, bool)
     inside, outside = (_depth(side) for side in (mine, theirs))
-    band = (mine & _near(theirs, width)) | (theirs & _near(mine, width))
+    # What is told to be of the first side stays: a hand has no inside to take colours from, and would be judged by its sleeve.
+    band = theirs & _near(mine, width) & _near(inside > width, CLOSE * width)
     rows, columns = np.nonzero(band)
     if not rows.size:
         return Sides(share, trust, clean)
