@@ -36,8 +36,8 @@ from common import MEDIA, RESULTS, RULER, first_frame, must, need, options, prin
 from portrait import Bar, Figures, Measurement, Row, attempt, minus, pick, show, turned_clip
 
 # Where a clip begins to move, seconds; others begin at 0. (The camera of sign_book gives its first picture twice: judged against
-# that, whatever moves at all is 25 dB worse than the static copy, which is that picture. At
-# 3.0 the tai-chi is a blur with crossed arms.)
+# that, whatever moves at all is 25 dB worse than the static copy, which is that picture. At 3.0 the tai-chi is a blur with
+# crossed arms. Before 2.08 the walker is in profile, and turns by 90 degrees, further than a torso can.)
 STARTS = {
     "dance_woman_1080x1920": 3.0,
     "taichi_man_indoor": 3.5,

@@ -38,7 +38,8 @@ def main() -> int:
     models, index = weights_folder.load(weights_folder.find(chosen.weights))
     usual = defaults_of(index.config)
     people = SyntheticPeople(
-        count=chosen.clips, size=index.size, frames=17, references=3, framings=parse_framings(usual.framings), zoom=usual.zoom,
+        count=chosen.clips, size=index.size, frames=max(17, 3 * index.frames - 2), references=3,  # three segments at least
+        framings=parse_framings(usual.framings), zoom=usual.zoom,
         seed=chosen.seed, assets=chosen.assets, held_out=True,
     )  # fmt: skip
     clips = [people.clip(3 * number) for number in range(chosen.clips)]  # three clips in a row are of one person

@@ -3,7 +3,7 @@
 A config holds the arguments of the four parts: the transformer, the video VAE, the pose encoder and the face motion encoder.
 
 - ``debug``: runs and learns on a CPU in seconds;
-- ``starter``: what a CPU in about 80 minutes can train at 64 px;
+- ``starter``: what a CPU can train at 64 px in two hours;
 - ``starter-gpu``: the same for an hour on a GPU;
 - ``1.3b``, ``14b``: Wan 2.1's sizes and its VAE, to be filled with its weights (`convert.load_wan`).
 """
@@ -27,7 +27,7 @@ class ModelConfig:
 
     Attributes:
         transformer: of `transformer.DreamActorTransformer3DModel`.
-        vae: of diffusers' ``AutoencoderKLWan``.
+        vae: of diffusers' ``AutoencoderKLWan``, or with ``_class_name`` of `patch_vae.PatchVAE`.
         pose_encoder: of `pose_encoder.PoseEncoder`.
         face_motion: of `face_motion.FaceMotionEncoder`.
     """

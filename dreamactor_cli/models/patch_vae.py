@@ -21,9 +21,8 @@ from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dreamactor_cli.models.timeline import TEMPORAL
+from dreamactor_cli.models.timeline import SPATIAL, TEMPORAL
 
-SPATIAL = 8  # px a side of a cell
 VALUES = 3 * TEMPORAL * SPATIAL**2  # of a cell
 _LOG_VARIANCE = -12.0  # of the posterior: as good as none
 

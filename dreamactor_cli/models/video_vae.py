@@ -30,7 +30,7 @@ OVERLAP = 8
 
 
 def make_vae(config: Mapping[str, Any]) -> AutoencoderKLWan:
-    """A VAE with random weights; the config's fields are those of `AutoencoderKLWan`, and ``_class_name``."""
+    """A VAE with random weights; the config is that of `configs.ModelConfig`."""
     return cast(AutoencoderKLWan, vae_class(config).from_config(dict(config)))
 
 

@@ -157,10 +157,8 @@ class _Telling:
         log.numbers(step, at.losses)
         if at.step % self._run.say_every == 0:
             self._say(f"step {step}: loss {self._mean:.4f}, {time.monotonic() - self._began:.0f} s")
-        due = at.step % self._run.sample_every == 0 or step == sum(
-            steps for _, steps in _shares(self._run)
-        )  # the card tells what the last picture shows
-        if due and self._shown:
+        last = step == sum(steps for _, steps in _shares(self._run))  # the card tells what its picture shows
+        if (last or at.step % self._run.sample_every == 0) and self._shown:
             with at.mean.in_place():
                 picture, self.figures = self._draw()
             self._models.transformer.train()

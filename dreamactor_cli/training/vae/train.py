@@ -37,7 +37,7 @@ class VaeRun:
     """What to train a VAE on, and for how long.
 
     Attributes:
-        config: arguments of ``AutoencoderKLWan``.
+        config: of the VAE, see `models.configs.ModelConfig`.
         learned, judged: clips to learn from, and of people that are never learned from.
         clips: folder of the clips that are made.
         frames: of a clip that is learned from, 4F - 3, at most those of the source.
