@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -29,10 +30,9 @@ def main() -> int:
     chosen = arguments()
     from dreamactor_cli.models import weights_folder
     from dreamactor_cli.models.pipeline import DreamActorPipeline
-    from dreamactor_cli.models.sampling import Sampling
     from dreamactor_cli.training.diffusion.evaluate import evaluate
     from dreamactor_cli.training.diffusion.recipes import defaults_of
-    from dreamactor_cli.training.diffusion.samples import sheet
+    from dreamactor_cli.training.diffusion.samples import sheet, usual_sampling
     from dreamactor_cli.training.diffusion.sources import SyntheticPeople, parse_framings
 
     models, index = weights_folder.load(weights_folder.find(chosen.weights))
@@ -43,10 +43,9 @@ def main() -> int:
         seed=chosen.seed, assets=chosen.assets, held_out=True,
     )  # fmt: skip
     clips = [people.clip(3 * number) for number in range(chosen.clips)]  # three clips in a row are of one person
-    sampling = Sampling(
-        steps=chosen.steps or index.most_steps or 12, shift=index.shift, guidance_reference=1.0, guidance_motion=chosen.guidance,
-        segment_frames=index.frames, opening_noise=index.opening_noise, seed=1,
-        shifts=chosen.shifts or index.shifts,
+    usual_way = usual_sampling(index)
+    sampling = replace(
+        usual_way, steps=chosen.steps or usual_way.steps, guidance_motion=chosen.guidance, shifts=chosen.shifts or index.shifts
     )  # fmt: skip
     if chosen.sheet:
         cv2.imwrite(str(chosen.sheet), sheet(models, clips[:8], sampling)[..., ::-1])

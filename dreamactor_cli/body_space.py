@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dreamactor_cli.contracts import Body
+from dreamactor_cli.contracts import Body, Face, Head
 
 # BlazePose order; left and right are the person's.
 JOINTS = (
@@ -28,7 +28,7 @@ JOINTS = (
 )  # fmt: skip
 NUM_JOINTS = len(JOINTS)
 
-HEAD = tuple(range(11))
+NOSE, HEAD = 0, tuple(range(11))
 SHOULDERS, ELBOWS, WRISTS, HIPS, KNEES, ANKLES = (11, 12), (13, 14), (15, 16), (23, 24), (25, 26), (27, 28)
 FINGERS = ((17, 19, 21), (18, 20, 22))  # of the left and right hand: pinky, index, thumb
 FEET = ((29, 31), (30, 32))  # heel and toes
@@ -39,8 +39,11 @@ PARENTS: dict[int, tuple[int, ...]] = {
     3: (0,), 4: (0,), 5: (0,), 6: (0,), 9: (0,), 10: (0,),
 }  # fmt: skip
 
+NOSE_TIP = 1  # landmark of a face
+SURE = 0.9  # visibility from which a body's nose is believed more than a face
 SHOWN = 0.5  # visibility from which a joint counts as seen
 GUESSED = 0.25  # visibility from which the end of a limb is trusted to be about where it is said to be
+FACE_OFF = (0.9, 3.0)  # radii of the head between the noses of a face and of a body, between which the face is no face
 BEYOND = 0.15  # of the picture's longer side: how far outside a joint may lie and still move what is seen of its limb
 
 
@@ -75,3 +78,14 @@ def shows_body(body: Body | None, width: int, height: int) -> bool:
         return False
     shown = shown_joints(body, width, height)
     return bool(shown[list(SHOULDERS)].any() and (shown[list(HIPS + WRISTS)].any() or shown[list(ELBOWS)].all()))
+
+
+def denies_face(body: Body | None, face: Face | None, head: Head | None, width: int, height: int) -> bool:
+    """Whether a picture's body has its nose beside the face that was found: that is hair of a bowed head, or a print on a shirt.
+
+    Farther away the body is somebody else's, and tells nothing of the face.
+    """
+    if body is None or face is None or head is None or not shows_body(body, width, height) or body.score[0, NOSE] < SURE:
+        return False
+    off = float(np.linalg.norm(body.joints_2d[0, NOSE] - face.landmarks[0, NOSE_TIP, :2])) / max(float(head.radius[0]), 1e-6)
+    return FACE_OFF[0] < off < FACE_OFF[1]

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dreamactor_cli.body_space import shows_body
+from dreamactor_cli.body_space import denies_face, shows_body
 from dreamactor_cli.cache import Cache
 from dreamactor_cli.contracts import F32, U8, Controls, Reference, Signal
 from dreamactor_cli.controls_file import StoredControls, stream_metadata, write_signal
@@ -160,7 +160,13 @@ def _key(sha256: str, name: str, analysis: str = "") -> str:
 def _read(stored: Mapping[str, Path]) -> Controls:
     """Signals of a picture; a face that was not found is stored with score 0, so that nobody takes it for a lost entry."""
     controls = StoredControls.open({name: file for name, file in stored.items() if name != "matte"}).window(0, 1)
-    faceless = controls.face is None or not controls.face.score[0]
+    return _trusted(controls)
+
+
+def _trusted(controls: Controls) -> Controls:
+    """Signals of a picture without a face that is none."""
+    face, head = controls.face, controls.head
+    faceless = face is None or not face.score[0] or denies_face(controls.body, face, head, controls.width, controls.height)
     return replace(controls, face=None, head=None) if faceless else controls
 
 
@@ -177,7 +183,7 @@ def _analyse(path: Path, image: U8, cache: Cache, warnings: list[str]) -> tuple[
     known = {name: signal for name, signal in with_stand_in(controls).signals().items() if name in SIGNALS}
     _store(sha256, {**known, "matte": levels}, controls.width, controls.height, cache)
     # The same values as a later run reads from the cache: the same bytes come out.
-    return controls, levels.astype(np.float32) / 255, 0
+    return _trusted(controls), levels.astype(np.float32) / 255, 0
 
 
 def _store(sha256: str, signals: Mapping[str, Signal | U8], width: int, height: int, cache: Cache) -> None:

@@ -2,14 +2,15 @@
 
 A segment of 4n+1 frames is n+1 latents. The last latent of a segment is the first of the next, given clean; so a clip of L
 latents is one run of latents without a seam, and the decoder, whose memory stays alive, never starts anew. Controls are drawn
-for a segment when it is its turn: memory does not grow with the clip.
+for a segment when it is its turn: memory does not grow with the clip. What was decoded is refined where the weights say how.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
+from itertools import islice
 from typing import Any, cast
 
 import numpy as np
@@ -42,8 +43,9 @@ class DreamActorPipeline:
         self.device = torch.device(device)
         self.models = models
         self._offloaded = False
-        for model in (models.vae, models.pose_encoder, models.face_motion, models.transformer):
-            cast(torch.nn.Module, model).to(self.device)
+        for model in (models.vae, models.pose_encoder, models.face_motion, models.transformer, models.refiner):
+            if model is not None:
+                cast(torch.nn.Module, model).to(self.device)
         if compiled:
             models.transformer.compile_repeated_blocks()
 
@@ -59,34 +61,39 @@ class DreamActorPipeline:
         """Draw a clip.
 
         Args:
-            conditions: of frames start..stop-1, asked for once a segment, in order.
+            conditions: of frames start..stop-1, asked for once a segment, in order; where there are several draws, also for
+                the segments of those that are later.
             num_frames: of the clip; exactly so many come out.
             ladder: what to do when memory runs out.
             on_step: told after each step how far the segments are, and of how many frames.
 
         Yields:
-            Frames (t, H, W, 3), one to four at a time.
+            Frames (1, H, W, 3).
 
         Raises:
             OutOfMemory: nothing was left to give up.
         """
         cell = SPATIAL * self.models.transformer.config.patch_size[1]
         places = offsets(sampling.shifts, cell)
-        if len(places) == 1:
-            yield from self._draw(references, conditions, num_frames, sampling, ladder, on_step)
-            return
-        once = lru_cache(maxsize=1)(conditions)  # all draws ask for a segment, one after the other
+        asked = {at.frames: _Asked(shifted_conditions(conditions, Offset(0, 0, at.frames))) for at in places}
+        draws = [
+            self._frames(references, asked[at.frames], num_frames, sampling, ladder, at, on_step if at == places[0] else None)
+            for at in places
+        ]
+        for number, drawn in enumerate(zip(*draws, strict=True)):
+            frame = mean_of(drawn, places, cell, number)
+            if self.models.refiner is not None:
+                frame = ladder.attempt(partial(self._refine, frame, asked[0].pose(number)))
+            yield frame[None]
 
-        def elsewhere(at: Offset) -> Callable[[int, int], Conditions]:
-            return lambda start, stop: shifted_conditions(once(start, stop), at)
-
-        draws = []
-        for at in places:
-            told = on_step if at == places[-1] else None
-            moved = shifted_references(references, at)
-            draws.append(self._draw(moved, elsewhere(at), num_frames, sampling, ladder, told))
-        for frames in zip(*draws, strict=True):
-            yield mean_of(frames, places)
+    def _frames(
+        self, references: References, conditions: Callable[[int, int], Conditions], num_frames: int, sampling: Sampling,
+        ladder: Ladder, at: Offset, on_step: Callable[[int, int], None] | None,
+    ) -> Iterator[U8]:  # fmt: skip
+        """One draw of a clip with the picture elsewhere, frame by frame (H, W, 3); ``conditions`` are already later."""
+        moved = shifted_references(references, at), shifted_conditions(conditions, Offset(at.x, at.y, 0))
+        drawn = (frame for frames in self._draw(*moved, num_frames + at.frames, sampling, ladder, on_step) for frame in frames)
+        return islice(drawn, at.frames, None)
 
     def _draw(
         self, references: References, conditions: Callable[[int, int], Conditions], num_frames: int, sampling: Sampling,
@@ -185,6 +192,32 @@ class DreamActorPipeline:
     def _decode(self, run: _Run, latent: Tensor) -> U8:
         self._use(run)
         return video_vae.to_frames(run.decoder.push(latent.to(self.dtype)))
+
+    @torch.no_grad()
+    def _refine(self, frame: U8, pose: U8) -> U8:
+        """A frame (H, W, 3) with its pose picture (H, W, 6)."""
+        assert self.models.refiner is not None
+        pixels, told = (video_vae.to_pixels(x[None], self.device, self.dtype)[:, :, 0] for x in (frame, pose))
+        return video_vae.to_frames(self.models.refiner(pixels, told)[:, :, None])[0]
+
+
+class _Asked:
+    """Conditions, remembered until others are asked for: several draws ask for a segment before one asks for the next."""
+
+    def __init__(self, conditions: Callable[[int, int], Conditions]) -> None:
+        self._conditions = conditions
+        self._span = (0, 0)
+        self._last: Conditions | None = None
+
+    def __call__(self, start: int, stop: int) -> Conditions:
+        if self._last is None or self._span != (start, stop):
+            self._span, self._last = (start, stop), self._conditions(start, stop)
+        return self._last
+
+    def pose(self, number: int) -> U8:
+        """The pose picture of a frame of the segment that was asked for last."""
+        assert self._last is not None
+        return cast(U8, self._last.poses[number - self._span[0]])
 
 
 @dataclass(slots=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from dreamactor_cli.models.face_motion import FaceMotionEncoder
     from dreamactor_cli.models.pose_encoder import PoseEncoder
+    from dreamactor_cli.models.refiner import FrameRefiner
     from dreamactor_cli.models.transformer import DreamActorTransformer3DModel
 
 STARTER = "starter"
@@ -40,17 +41,24 @@ PARTS = {
     "pose_encoder": "dreamactor_cli.models.pose_encoder:PoseEncoder",
     "face_motion": "dreamactor_cli.models.face_motion:FaceMotionEncoder",
 }
+MORE_PARTS = {"refiner": "dreamactor_cli.models.refiner:FrameRefiner"}  # that weights may have
 _TRAIN = "dreamactor train diffusion --config starter -o DIR"  # which writes DIR/weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """The parts of a model, by the names of their folders."""
+    """The parts of a model, by the names of their folders; a refiner is for small ones."""
 
     transformer: DreamActorTransformer3DModel
     vae: AutoencoderKLWan
     pose_encoder: PoseEncoder
     face_motion: FaceMotionEncoder
+    refiner: FrameRefiner | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of those that are there."""
+        return (*PARTS, *(part for part in MORE_PARTS if getattr(self, part) is not None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,13 +112,14 @@ def read_index(folder: Path) -> Index:
     """
     try:
         read = json.loads((folder / INDEX).read_text("utf-8"))
-        if read.pop("format") != FORMAT or set(read.pop("parts")) != set(PARTS):
+        parts = set(read.pop("parts"))
+        if read.pop("format") != FORMAT or parts - set(MORE_PARTS) != set(PARTS):
             raise ValueError("another format")
         files = {str(name): (int(size), str(sha256)) for name, (size, sha256) in read.pop("files").items()}
         index = Index(**{**read, "inputs": tuple(read["inputs"])}, files=files)
         usable = 0 <= int(index.size) <= 8192 and int(index.frames) >= 1 and float(index.shift) > 0 and float(index.view) > 0
         usable = usable and int(index.most_steps) >= 0 and float(index.most_guidance) >= 0 and 0 <= float(index.opening_noise) < 1
-        usable = usable and index.shifts in SHIFTS
+        usable = usable and index.shifts in SHIFTS and parts <= _folders(files)
     except FileNotFoundError as error:
         hint = f"make some with `{_TRAIN}`, and name them with --weights DIR/weights"
         raise MissingRequirement(f"no weights of the diffusion renderer are in {folder}", hint) from error
@@ -165,7 +174,8 @@ def load(folder: Path, *, dtype: torch.dtype | None = None) -> tuple[Models, Ind
     import torch
 
     index = verify(folder)
-    return Models(**{part: _load_part(folder / part, part, dtype or torch.float32) for part in PARTS}), index
+    parts = [part for part in PARTS | MORE_PARTS if part in _folders(index.files)]
+    return Models(**{part: _load_part(folder / part, part, dtype or torch.float32) for part in parts}), index
 
 
 def save(folder: Path, models: Models, index: Index, *, dtype: torch.dtype | None = None, card: str = "") -> Index:
@@ -186,7 +196,7 @@ def save(folder: Path, models: Models, index: Index, *, dtype: torch.dtype | Non
     try:
         with write_errors(folder):
             beside.mkdir(parents=True)
-            for part in PARTS:
+            for part in models.parts:
                 _save_part(beside / part, getattr(models, part), dtype)
             if card:
                 (beside / "README.md").write_text(card, "utf-8")
@@ -194,7 +204,9 @@ def save(folder: Path, models: Models, index: Index, *, dtype: torch.dtype | Non
             hashed = {name: ((beside / name).stat().st_size, _hash(beside / name)) for name in names if name != "README.md"}
             written = Index(**{**asdict(index), "files": hashed})
             with replacing(beside / INDEX) as path:
-                path.write_text(json.dumps({"format": FORMAT, "parts": list(PARTS), **asdict(written)}, indent=1) + "\n", "utf-8")
+                path.write_text(
+                    json.dumps({"format": FORMAT, "parts": models.parts, **asdict(written)}, indent=1) + "\n", "utf-8"
+                )
             _put(beside, folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -210,8 +222,13 @@ def _put(beside: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def _folders(files: Mapping[str, object]) -> set[str]:
+    """The parts that files are of."""
+    return {name.partition("/")[0] for name in files}
+
+
 def _class(part: str) -> Any:
-    module, _, name = PARTS[part].partition(":")
+    module, _, name = (PARTS | MORE_PARTS)[part].partition(":")
     return getattr(import_module(module), name)
 
 

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreamactor_cli.body_space import NOSE
 from dreamactor_cli.contracts import Body, Controls, Face, Hands, Head, Reference, Signal
 
-NOSE = 0  # joint
 FACE_HEIGHT = 0.4  # where a crop puts the middle of the head, as a share of the height
 
 

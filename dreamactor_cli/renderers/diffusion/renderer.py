@@ -33,7 +33,7 @@ class DiffusionRenderer:
     """See the module's docstring. A `renderers.needs.Demanding` one."""
 
     spec = RendererSpec(
-        name="diffusion", version="5", needs=("face", "head"), reference_needs=("face", "head", "matte"), size_multiple=1,
+        name="diffusion", version="6", needs=("face", "head"), reference_needs=("face", "head", "matte"), size_multiple=1,
         body_needs=("body", "hands"),
     )  # fmt: skip
 

@@ -16,7 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli.renderers.geometry.body_beyond import ENDS, nearness
-from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CORE, TORSO, Joint, Skeleton, distances, torso_distance
+from dreamactor_cli.renderers.geometry.body_skeleton import (
+    BONES,
+    CORE,
+    TORSO,
+    Joint,
+    Skeleton,
+    distances,
+    in_head,
+    torso_distance,
+)
 
 Array = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -135,6 +144,8 @@ def _distances(nodes: Array, allowed: list[set[int]], skeleton: Skeleton, carrie
         mine = np.array([carried[bone.part] in parts for parts in allowed])
         if index == TORSO:
             distance = torso_distance(nodes[mine], skeleton)
+            # A head that is bowed lies before the chest, and is none of it.
+            distance = np.where(in_head(nodes[mine], skeleton), np.inf, distance)
         else:
             distance, radius = distances(nodes[mine], skeleton, bone)
             distance = np.maximum(distance - 0.3 * radius, 0)

@@ -41,6 +41,7 @@ TILT = 0.4  # of the line between the shoulders against the spine, as a share of
 TURN_SLACK = np.radians(5.0)  # beyond the limit that nobody sees
 TORSO_SHEAR = 0.6  # how far the torso follows its four corners, against their similarity
 TURN_LIMIT = np.radians(35.0)
+NECK_TELLS = (0.09, 0.14)  # metres from neck to ears in the picture, between which their line begins to tell how a head is turned
 BULGE = 0.10  # metres that the middle of the torso stands out before the line between the shoulders
 UNSEEN = 0.15  # weight of a hip or shoulder that the picture does not show
 FATTER = 2.0  # up to how much the inside of a bent joint is widened again
@@ -184,13 +185,17 @@ class BodyPose:
         return TORSO_SHEAR * affine + (1 - TORSO_SHEAR) * similarity, similarity
 
     def _head(self, points: Array, similarity: Array, size: float) -> Array:
-        """Similarity of a head without a face mesh: turned about the neck, as the line from neck to ears."""
+        """Similarity of a head without a face mesh: turned about the neck, as the line from neck to ears.
+
+        Of a bowed head, whose neck points to the camera, that line tells no turn, only where the head is.
+        """
         a, b = self._rest.points[SKULL] - self._rest.points[NECK], points[SKULL] - points[NECK]
-        turn = _angle(a, b)
+        shorter = min(float(np.linalg.norm(a)), float(np.linalg.norm(b)) / size) / self._rest.scale
+        tells = float(np.clip((shorter - NECK_TELLS[0]) / (NECK_TELLS[1] - NECK_TELLS[0]), 0, 1))
         carried = np.arctan2(similarity[1, 0], similarity[0, 0])
-        turn = carried + np.clip(_wrapped(turn - carried), -0.7, 0.7)
+        turn = carried + tells * np.clip(_wrapped(_angle(a, b) - carried), -0.7, 0.7)
         linear = size * _rotation(turn)
-        where = points[NECK] + 0.5 * (b - linear @ a)
+        where = points[NECK] + (1 - 0.5 * tells) * (b - linear @ a)
         return np.column_stack([linear, where - linear @ self._rest.points[NECK]])
 
     def _limb(self, index: int, place: Placement, onto: int | None = None) -> Array:

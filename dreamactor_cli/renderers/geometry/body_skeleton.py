@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 KNUCKLES = (NUM_JOINTS, NUM_JOINTS + 1)
 NECK, SKULL = NUM_JOINTS + 2, NUM_JOINTS + 3
 NUM_POINTS = NUM_JOINTS + 4
-EARS, NOSE = (7, 8), 0
+EARS = (7, 8)
 
 HAND_OFF = 0.12  # metres that the wrist of a hand may lie beside that of the arm
 
@@ -202,6 +202,8 @@ def distances(points: Array, skeleton: Skeleton, bone: Bone) -> tuple[Array, Arr
     return np.sqrt((off**2).sum(1)), radius
 
 
+HEAD_DISC = 0.11  # metres around the middle of the head, as far as the chin
+
 # Bones of a hand: wrist to knuckles, and along the fingers.
 HAND_BONES = (
     (0, 1), (1, 2), (2, 3), (3, 4), (0, 5), (5, 6), (6, 7), (7, 8), (0, 9), (9, 10), (10, 11), (11, 12), (0, 13), (13, 14),
@@ -249,3 +251,9 @@ def torso_distance(points: Array, skeleton: Skeleton) -> Array:
         left = points[:, 0] < (b[0] - a[0]) * (points[:, 1] - a[1]) / (rise if rise else 1.0) + a[0]
         inside ^= crosses & left
     return np.where(inside, 0.0, nearest)
+
+
+def in_head(points: Array, skeleton: Skeleton) -> NDArray[np.bool_]:
+    """Which points (N, 2) px lie in the disc of the head, (N,)."""
+    radius = HEAD_DISC * skeleton.scale
+    return np.asarray(np.linalg.norm(points - skeleton.points[SKULL], axis=1) < radius)

@@ -23,7 +23,6 @@ from dreamactor_cli.media import VideoWriter
 from dreamactor_cli.models import video_vae
 from dreamactor_cli.models.pipeline import DreamActorPipeline
 from dreamactor_cli.models.sampling import Sampling
-from dreamactor_cli.models.timeline import TEMPORAL
 from dreamactor_cli.training.diffusion.clips import TrainingClip, with_expression, yaw_of
 from dreamactor_cli.training.diffusion.samples import Ask, draw
 
@@ -47,8 +46,8 @@ class Figures:
         yaw_error: mean, degrees.
         pck: share of joints within half a head's diameter of the truth's.
         three_references: PSNR on frames turned beyond 45 degrees with three references, less that with one.
-        seam: mean change from frame to frame at the seams of segments, over that at other borders of latents, as a multiple of
-            what it is in the truth, where people happen to move more at some times than at others.
+        seam: mean change from frame to frame at the seams of segments, over that inside of segments, as a multiple of what it is
+            in the truth, where people happen to move more at some times than at others.
         seam_noise: twice the standard error of that (jackknife over clips).
         seam_of_vae: the same of the truth as the VAE gives it back, which knows no segments.
     """
@@ -116,15 +115,20 @@ def compare(pipeline: DreamActorPipeline, clips: Sequence[TrainingClip], samplin
         )
     )
     copies = [np.broadcast_to(clip.references[0], clip.frames.shape) for clip in clips]
-    frame, face = _psnr(clips, right), _psnr(clips, right, _in_face)
+    frame, face = psnr(clips, right), psnr(clips, right, faces=True)
     return {
-        "frame": frame, "face": face, "expression_gap": face - _psnr(clips, faces, _in_face),
-        "pose_gap": frame - _psnr(clips, poses), "over_copy_frame": frame - _psnr(clips, copies),
-        "over_copy_face": face - _psnr(clips, copies, _in_face),
+        "frame": frame, "face": face, "expression_gap": face - psnr(clips, faces, faces=True),
+        "pose_gap": frame - psnr(clips, poses), "over_copy_frame": frame - psnr(clips, copies),
+        "over_copy_face": face - psnr(clips, copies, faces=True),
     }, right  # fmt: skip
 
 
 Where = Callable[[TrainingClip], np.ndarray]  # pixels that count, (T, H, W) bool
+
+
+def psnr(clips: Sequence[TrainingClip], drawn: Sequence[U8], *, faces: bool = False) -> float:
+    """PSNR in dB of what was drawn of clips, over all pixels or over those of faces; NaN if there are none."""
+    return _psnr(clips, drawn, _in_face if faces else _everywhere)
 
 
 def _everywhere(clip: TrainingClip) -> np.ndarray:
@@ -139,7 +143,7 @@ def _turned(clip: TrainingClip) -> np.ndarray:
     return np.broadcast_to((np.abs(clip.yaw) > _TURNED)[:, None, None], clip.weights.shape)
 
 
-def _psnr(clips: Sequence[TrainingClip], drawn: Sequence[U8], where: Where = _everywhere) -> float:
+def _psnr(clips: Sequence[TrainingClip], drawn: Sequence[U8], where: Where) -> float:
     """PSNR in dB over the pixels that count, of all clips together; NaN if none does."""
     total, count = 0.0, 0
     for clip, frames in zip(clips, drawn, strict=True):
@@ -178,11 +182,11 @@ def seam_of(drawn: Sequence[U8], truth: Sequence[U8], segment: int) -> tuple[flo
 
 
 def _changes(frames: U8, segment: int) -> tuple[float, float]:
-    """Mean change from frame to frame at the seams of segments, and at other borders of latents; NaN where there is none."""
+    """Mean change from frame to frame at the seams of segments, and inside of them; NaN where there is none."""
     change = np.abs(np.diff(frames.astype(np.float32), axis=0)).mean((1, 2, 3))
-    borders = np.arange(1, len(frames), TEMPORAL)  # frame 1 begins latent 1, frame 5 latent 2 ...
-    seams = (borders > 1) & ((borders - 1) % (segment - 1) == 0)
-    at, inside = (change[borders[which] - 1] for which in (seams, ~seams))
+    number = np.arange(1, len(frames))  # the second of each two
+    seams = (number > 1) & ((number - 1) % (segment - 1) == 0)
+    at, inside = change[seams], change[~seams]
     return (float(at.mean()), float(inside.mean())) if at.size and inside.size else (float("nan"), float("nan"))
 
 

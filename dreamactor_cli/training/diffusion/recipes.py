@@ -26,6 +26,7 @@ class Defaults:
             little but the levels at which large forms are made.
         staged: whether pose, face and all come one after the other; a model too small to afford that learns all at once.
         vae_steps, vae_batch, vae_rate, vae_frames: of the VAE; 0 steps where it is not trained but given.
+        refiner_clips, refiner_steps, refiner_batch, refiner_rate: of a refiner for weights of the config; frames a step.
         keep_every, sample_every: steps.
         drop: chances of leaving references, and of leaving motion out, which guidance needs; what draws without it does better
             to learn the rest.
@@ -50,6 +51,10 @@ class Defaults:
     keep_every: int
     sample_every: int
     vae_clips: int = 1 << 30
+    refiner_clips: int = 1024
+    refiner_steps: int = 3600
+    refiner_batch: int = 16
+    refiner_rate: float = 1e-3
     shift: float = 3.0
     drop: float = 0.1
     by_pixels: bool = False

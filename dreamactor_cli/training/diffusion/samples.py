@@ -13,8 +13,10 @@ from dreamactor_cli.models.memory import Ladder
 from dreamactor_cli.models.pipeline import DreamActorPipeline
 from dreamactor_cli.models.pose_encoder import RGB
 from dreamactor_cli.models.sampling import Sampling
-from dreamactor_cli.models.weights_folder import Models
+from dreamactor_cli.models.weights_folder import Index, Models
 from dreamactor_cli.training.diffusion.clips import TrainingClip
+
+_STEPS = 12  # of weights that gain from any number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,14 @@ class Ask:
             references=clip.references[:references], reference_poses=clip.reference_poses[:references], poses=clip.poses,
             face=clip.face,
         )  # fmt: skip
+
+
+def usual_sampling(index: Index, seed: int = 1) -> Sampling:
+    """How weights draw best, by what their index says; without guidance."""
+    return Sampling(
+        steps=index.most_steps or _STEPS, shift=index.shift, guidance_reference=1.0, guidance_motion=1.0,
+        segment_frames=index.frames, opening_noise=index.opening_noise, seed=seed, shifts=index.shifts,
+    )  # fmt: skip
 
 
 def draw(pipeline: DreamActorPipeline, ask: Ask, sampling: Sampling) -> U8:

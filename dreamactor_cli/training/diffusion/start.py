@@ -12,6 +12,7 @@ import torch
 
 from dreamactor_cli.cache import Cache
 from dreamactor_cli.errors import MissingRequirement, UsageError
+from dreamactor_cli.models import weights_folder
 from dreamactor_cli.models.configs import ModelConfig, load_config
 from dreamactor_cli.models.timeline import frames_of
 from dreamactor_cli.models.weights_folder import Models
@@ -23,6 +24,7 @@ from dreamactor_cli.training.diffusion.stages import PAPER, stage_of
 from dreamactor_cli.training.diffusion.train import DiffusionRun, train_diffusion
 from dreamactor_cli.training.diffusion.videos import survey
 from dreamactor_cli.training.loop.fit import Plan
+from dreamactor_cli.training.refiner.train import WEIGHTS, RefinerRun, train_refiner
 from dreamactor_cli.training.vae.train import VaeRun, train_vae
 
 Say = Callable[[str], None]
@@ -142,6 +144,36 @@ def start_vae(options: Options, say: Say) -> dict[str, Any]:
     return {"status": "ok", "output": str(options.out / "vae"), "figures": figures._asdict()}
 
 
+def start_refiner(options: Options, say: Say) -> dict[str, Any]:
+    """Train a refiner for weights of ours, ``options.init``; their config is known.
+
+    Returns:
+        What is said at the end: the folder of weights with the refiner, and its figures.
+
+    Raises:
+        MissingRequirement, UnreadableInput: see `weights_folder.load`.
+        DreamActorError: see `refiner.train.train_refiner` and `videos.survey`.
+    """
+    folder = weights_folder.find(str(options.init or ""))
+    models, index = weights_folder.load(folder)
+    usual = defaults_of(index.config)
+    size = _size_of(replace(options, size=options.size or index.size or None), usual)
+    options = replace(options, clips=options.clips or (None if options.videos else usual.refiner_clips))
+    plan = Plan(
+        steps=options.steps or usual.refiner_steps, rate=options.rate or usual.refiner_rate, warm_up=300, cool_down=0.4,
+        betas=(0.9, 0.99), weight_decay=0.01, decay=0.998, keep_every=usual.keep_every, seed=options.seed,
+        precision=_precision(options), device=_device(options),
+    )  # fmt: skip
+    learned = _learned(options, usual, size, max(index.frames, usual.frames), say)
+    run = RefinerRun(
+        learned=learned, judged=_judged(options, usual, size, learned), clips=_clips_folder(options), plan=plan,
+        batch=options.batch or usual.refiner_batch, workers=options.workers,
+    )  # fmt: skip
+    figures = train_refiner(options.out, run, models, index, weights_folder.sha256(folder), say)
+    say(f"people never seen: faces {figures.face_before:.1f} dB before, {figures.face:.1f} dB refined")
+    return {"status": "ok", "output": str(options.out / WEIGHTS), "figures": figures._asdict()}
+
+
 def _begin(options: Options, config: ModelConfig, usual: Defaults, say: Say) -> tuple[Models, str]:
     """The models that training begins with."""
     if options.init and options.wan:
@@ -149,7 +181,10 @@ def _begin(options: Options, config: ModelConfig, usual: Defaults, say: Say) -> 
     if options.vae and (options.init or options.wan):
         raise UsageError("--init and --wan bring a VAE, and latents of another one are nothing to them", "leave --vae out")
     if options.init:
-        return begin.from_weights(options.init, config)
+        models, key = begin.from_weights(options.init, config)
+        if models.refiner is not None:
+            say("the refiner is left out, as it knows what the weights drew before: make a new one with dreamactor train refiner")
+        return replace(models, refiner=None), key
     if options.wan:
         return begin.from_wan(options.wan, config, options.seed)
     if not config.vae or not usual.vae_steps:

@@ -21,8 +21,9 @@ from dreamactor_cli.training.diffusion.pool import Pool
 from dreamactor_cli.training.diffusion.sources import Source
 from dreamactor_cli.training.loop.fit import Plan, fit, is_first_process
 from dreamactor_cli.training.loop.log import TrainingLog
+from dreamactor_cli.training.pixel_loss import REGION
 from dreamactor_cli.training.vae.linear import start_linear
-from dreamactor_cli.training.vae.loss import REGION, VaeNetwork
+from dreamactor_cli.training.vae.loss import VaeNetwork
 
 Say = Callable[[str], None]
 

@@ -63,6 +63,20 @@ def test_a_body_that_is_not_to_move_is_the_picture(standing: Figure, actor: Body
     assert _psnr(actor.draw(still, 0, False), standing.reference.images[0]) >= 45
 
 
+def test_a_bowed_head_is_none_of_the_chest() -> None:
+    """It lies before the chest; raised, all of it comes along."""
+    bowed = figure({0: (120.0, 126.0), 7: (132.0, 114.0), 8: (108.0, 114.0)})
+    actor = BodyActor(bowed.reference)
+    core = actor._views[0].parts[CORE]
+    at = actor._views[0].nodes[core.nodes]
+    raised = bowed.posed({0: (120.0, 86.0), 7: (132.0, 74.0), 8: (108.0, 74.0)})
+    moved = actor.moved(raised, 0)[0][CORE] - actor.moved(bowed.reference.controls, 0)[0][CORE]
+    face = np.linalg.norm(at - [120, 114], axis=1) < 0.08 * PX_PER_METRE
+    assert face.sum() > 20
+    np.testing.assert_allclose(moved[face], np.tile([0, -40], (face.sum(), 1)), atol=4)
+    assert np.abs(moved[at[:, 1] > 170]).max() < 1
+
+
 def test_a_raised_arm_leaves_nothing_behind(standing: Figure, actor: BodyActor) -> None:
     drawn = actor.draw(standing.posed(RAISED), 0, False)
     truth, _ = draw(standing.joints_with(RAISED))
