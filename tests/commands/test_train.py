@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dreamactor_cli.app import main
+from dreamactor_cli.models import weights_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,6 +80,9 @@ def test_people_need_something_to_do(tmp_path: Path, capsys: pytest.CaptureFixtu
         ("diffusion", ["--videos", ".", "--clips", "3"], 2, "--clips"),
         ("vae", ["--config", "1.3b"], 2, "Wan"),
         ("vae", ["--batch", "0"], 2, "--batch 0"),
+        ("refiner", ["--batch", "0", "--init", "nowhere"], 2, "--batch 0"),
+        ("refiner", ["--init", "nowhere"], 3, "nowhere"),
+        ("refiner", [], 2, "--init"),
     ],
 )
 def test_what_cannot_be_trained_is_told(
@@ -91,7 +95,7 @@ def test_what_cannot_be_trained_is_told(
 
 
 @pytest.mark.slow
-def test_the_debug_config_learns_to_do_as_it_is_told(tmp_path: Path) -> None:
+def test_the_debug_config_learns_to_do_as_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In a minute of one core, from nothing: people never seen come nearer to the truth than their picture, by the right pose."""
     out = tmp_path / "run"
     small = ["--steps", "120", "--clips", "32", "--workers", "0", "--seed", "1", "--device", "cpu"]
@@ -100,3 +104,12 @@ def test_the_debug_config_learns_to_do_as_it_is_told(tmp_path: Path) -> None:
     figures = {name: float(value) for name, value in re.findall(r"^\| ([a-z ]+) \| (-?[\d.]+) dB \|$", card, re.MULTILINE)}
     assert figures["over copy face"] > 1
     assert figures["pose gap"] > 0.2
+
+    refined = tmp_path / "refined"
+    shorter = ["--steps", "40", "--batch", "8", *small[2:]]
+    assert main(["train", "refiner", "--init", str(out / "weights"), *shorter, "-o", str(refined)]) == 0
+    assert weights_folder.load(refined / "weights")[0].refiner is not None
+    further = ["--init", str(refined / "weights"), "--config", "debug", "--steps", "1", *small[2:]]
+    assert main(["train", "diffusion", *further, "-o", str(tmp_path / "further")]) == 0
+    assert "the refiner is left out" in capsys.readouterr().err
+    assert weights_folder.load(tmp_path / "further" / "weights")[0].refiner is None
