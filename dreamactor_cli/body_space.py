@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dreamactor_cli.contracts import Body, Face, Head
+from dreamactor_cli.contracts import Body
 
 # BlazePose order; left and right are the person's.
 JOINTS = (
@@ -39,7 +39,6 @@ PARENTS: dict[int, tuple[int, ...]] = {
     3: (0,), 4: (0,), 5: (0,), 6: (0,), 9: (0,), 10: (0,),
 }  # fmt: skip
 
-NOSE_TIP = 1  # landmark of a face
 SURE = 0.9  # visibility from which a body's nose is believed more than a face
 SHOWN = 0.5  # visibility from which a joint counts as seen
 GUESSED = 0.25  # visibility from which the end of a limb is trusted to be about where it is said to be
@@ -80,12 +79,18 @@ def shows_body(body: Body | None, width: int, height: int) -> bool:
     return bool(shown[list(SHOULDERS)].any() and (shown[list(HIPS + WRISTS)].any() or shown[list(ELBOWS)].all()))
 
 
-def denies_face(body: Body | None, face: Face | None, head: Head | None, width: int, height: int) -> bool:
+def denies_face(body: Body | None, nose: np.ndarray, radius: float, width: int, height: int) -> bool:
     """Whether a picture's body has its nose beside the face that was found: that is hair of a bowed head, or a print on a shirt.
 
     Farther away the body is somebody else's, and tells nothing of the face.
+
+    Args:
+        body: of a picture (T = 1).
+        nose: tip of the face's nose, (2,) px.
+        radius: of the head, px.
+        width, height: of the picture, px.
     """
-    if body is None or face is None or head is None or not shows_body(body, width, height) or body.score[0, NOSE] < SURE:
+    if body is None or not shows_body(body, width, height) or body.score[0, NOSE] < SURE:
         return False
-    off = float(np.linalg.norm(body.joints_2d[0, NOSE] - face.landmarks[0, NOSE_TIP, :2])) / max(float(head.radius[0]), 1e-6)
+    off = float(np.linalg.norm(body.joints_2d[0, NOSE] - nose)) / max(radius, 1e-6)
     return FACE_OFF[0] < off < FACE_OFF[1]

@@ -37,6 +37,7 @@ BROW_RIGHT = (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
 IRIS_LEFT = (468, 469, 470, 471, 472)
 IRIS_RIGHT = (473, 474, 475, 476, 477)
 CHIN = 152
+NOSE_TIP = 1
 
 # Landmarks that barely move with expression: forehead, temples, nose bridge, eye corners, sides of the cheeks.
 RIGID = (

@@ -16,6 +16,7 @@ from dreamactor_cli.cache import Cache
 from dreamactor_cli.contracts import F32, U8, Controls, Reference, Signal
 from dreamactor_cli.controls_file import StoredControls, stream_metadata, write_signal
 from dreamactor_cli.errors import InputRefused, NoPersonFound
+from dreamactor_cli.head_space import NOSE_TIP
 from dreamactor_cli.media import load_image, sha256_file
 from dreamactor_cli.retarget.framing import frame_reference, framed_size
 from dreamactor_cli.retarget.hands import settled as settled_hands
@@ -166,8 +167,11 @@ def _read(stored: Mapping[str, Path]) -> Controls:
 def _trusted(controls: Controls) -> Controls:
     """Signals of a picture without a face that is none."""
     face, head = controls.face, controls.head
-    faceless = face is None or not face.score[0] or denies_face(controls.body, face, head, controls.width, controls.height)
-    return replace(controls, face=None, head=None) if faceless else controls
+    if face is None or head is None or not face.score[0]:
+        return replace(controls, face=None, head=None)
+    nose, radius = face.landmarks[0, NOSE_TIP, :2], float(head.radius[0])
+    denied = denies_face(controls.body, nose, radius, controls.width, controls.height)
+    return replace(controls, face=None, head=None) if denied else controls
 
 
 def _analyse(path: Path, image: U8, cache: Cache, warnings: list[str]) -> tuple[Controls, F32, int]:

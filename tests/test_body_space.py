@@ -9,14 +9,12 @@ from dreamactor_cli.body_space import (
     ANKLES,
     ELBOWS,
     KNEES,
-    NOSE_TIP,
     NUM_JOINTS,
     denies_face,
     guessed_joints,
     shown_joints,
 )
-from dreamactor_cli.contracts import Body, Face, Head
-from dreamactor_cli.person_space import still_field
+from dreamactor_cli.contracts import Body
 
 
 def body(**scores: float) -> Body:
@@ -51,31 +49,15 @@ def test_where_one_ankle_is_guessed_so_is_the_other() -> None:
     assert not guessed_joints(body(j27=0.2, j28=0.2), 100, 100)[list(ANKLES)].any()
 
 
-def face_at(x: float, y: float) -> tuple[Face, Head]:
-    """A face of a head of 10 px radius, with its nose there."""
-    landmarks = np.zeros((1, 478, 3), np.float32)
-    landmarks[0, NOSE_TIP, :2] = x, y
-    still = np.eye(2, 3, dtype=np.float32)[None]
-    face = Face(
-        landmarks=landmarks, expression=np.zeros((1, 478, 3), np.float32), identity=np.zeros((478, 3), np.float32),
-        blendshapes=np.zeros((1, 52), np.float32), gaze=np.zeros((1, 2, 2), np.float32), score=np.ones(1, np.float32),
-    )  # fmt: skip
-    head = Head(
-        rotation=np.eye(3, dtype=np.float32)[None], center=np.array([[x, y]], np.float32), radius=np.array([10], np.float32),
-        score=np.ones(1, np.float32), head_2d=still, torso_2d=still, field=still_field(1),
-    )  # fmt: skip
-    return face, head
-
-
 @pytest.mark.parametrize(
     ("y", "score", "denied"), [(50, 1.0, False), (44, 1.0, False), (36, 1.0, True), (36, 0.8, False), (15, 1.0, False)]
 )
 def test_a_face_beside_the_nose_of_its_body_is_none(y: float, score: float, denied: bool) -> None:
     """Unless the body is not sure of it, or is somebody else's."""
-    assert denies_face(body(j0=score), *face_at(50, y), 100, 100) is denied
+    assert denies_face(body(j0=score), np.array([50.0, y]), 10.0, 100, 100) is denied
 
 
 def test_who_shows_no_body_keeps_the_face() -> None:
     portrait = body(**{f"j{joint}": 0.0 for joint in range(11, NUM_JOINTS)})
-    assert not denies_face(portrait, *face_at(50, 36), 100, 100)
-    assert not denies_face(None, *face_at(50, 36), 100, 100)
+    assert not denies_face(portrait, np.array([50.0, 36.0]), 10.0, 100, 100)
+    assert not denies_face(None, np.array([50.0, 36.0]), 10.0, 100, 100)

@@ -1,8 +1,9 @@
 """The refiner: frames that a small model drew and what is drawn of the face -> the same frames with sharp mouths and eyes. Ours.
 
 A transformer that learns for hours on a CPU draws the mean of what could be, cell by cell; whether lips are open by one pixel
-or by two drowns in it, though the pose pictures say so to a quarter of a pixel. Convolutions over single pixels, which know of
-being shifted, read it there and paint it. The paper has nothing like it, and a transformer that learned long enough needs none.
+or by two drowns in it, though the pose pictures say so to a quarter of a pixel. Convolutions over squares of 2 x 2 px, which
+know of being shifted, read it there and paint it. The paper has nothing like it, and a transformer that learned long enough
+needs none.
 
 Each frame is refined alone, so there is no seam for it to make.
 """

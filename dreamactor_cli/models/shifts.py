@@ -57,6 +57,8 @@ def mean_of(draws: Sequence[U8], places: Sequence[Offset], cell: int, number: in
     """The weighted mean of one frame (H, W, 3) that is shifted, put back; the first is not shifted, so every pixel has one.
 
     Args:
+        draws: the frame as each draw has it.
+        places: where each draw has the picture; ``cell`` is px of a token.
         number: of the frame in the clip.
     """
     if len(draws) == 1:

@@ -23,6 +23,7 @@ NECK, SKULL = NUM_JOINTS + 2, NUM_JOINTS + 3
 NUM_POINTS = NUM_JOINTS + 4
 EARS = (7, 8)
 
+HEAD_DISC = 0.11  # metres around the middle of the head, as far as the chin
 HAND_OFF = 0.12  # metres that the wrist of a hand may lie beside that of the arm
 
 
@@ -201,8 +202,6 @@ def distances(points: Array, skeleton: Skeleton, bone: Bone) -> tuple[Array, Arr
     off = points - a - t[:, None] * along
     return np.sqrt((off**2).sum(1)), radius
 
-
-HEAD_DISC = 0.11  # metres around the middle of the head, as far as the chin
 
 # Bones of a hand: wrist to knuckles, and along the fingers.
 HAND_BONES = (

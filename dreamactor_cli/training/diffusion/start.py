@@ -21,10 +21,10 @@ from dreamactor_cli.training.diffusion.batches import Recipe
 from dreamactor_cli.training.diffusion.recipes import Defaults, check_frames, defaults_of
 from dreamactor_cli.training.diffusion.sources import Source, SyntheticPeople, parse_framings
 from dreamactor_cli.training.diffusion.stages import PAPER, stage_of
-from dreamactor_cli.training.diffusion.train import DiffusionRun, train_diffusion
+from dreamactor_cli.training.diffusion.train import WEIGHTS, DiffusionRun, train_diffusion
 from dreamactor_cli.training.diffusion.videos import survey
 from dreamactor_cli.training.loop.fit import Plan
-from dreamactor_cli.training.refiner.train import WEIGHTS, RefinerRun, train_refiner
+from dreamactor_cli.training.refiner.train import RefinerRun, train_refiner
 from dreamactor_cli.training.vae.train import VaeRun, train_vae
 
 Say = Callable[[str], None]

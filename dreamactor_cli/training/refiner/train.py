@@ -6,9 +6,9 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from dreamactor_cli.training.diffusion.evaluate import psnr
 from dreamactor_cli.training.diffusion.pool import Pool
 from dreamactor_cli.training.diffusion.samples import Ask, draw, usual_sampling
 from dreamactor_cli.training.diffusion.sources import Source, SyntheticPeople
+from dreamactor_cli.training.diffusion.train import WEIGHTS
 from dreamactor_cli.training.loop.fit import Plan, fit, is_first_process
 from dreamactor_cli.training.loop.log import TrainingLog
 from dreamactor_cli.training.pixel_loss import pixel_loss
@@ -30,7 +31,6 @@ from dreamactor_cli.training.refiner.drawn import DrawnStore
 
 Say = Callable[[str], None]
 
-WEIGHTS = "weights"  # folder below that of the run
 _SAY_EVERY = 100  # steps
 _JUDGED = 16  # clips
 
@@ -44,7 +44,7 @@ class RefinerRun:
         judged: clips of people that neither saw.
         clips: folder of the clips that are made.
         batch: frames a step and process.
-        channels: of `FrameRefiner`.
+        config: arguments of `FrameRefiner`; what is left out is its default.
         workers: processes that make clips.
     """
 
@@ -52,8 +52,8 @@ class RefinerRun:
     judged: Source
     clips: Path
     plan: Plan
-    batch: int = 16
-    channels: tuple[int, int] = (48, 64)
+    batch: int
+    config: dict[str, Any] = field(default_factory=dict)
     workers: int = 1
 
 
@@ -106,7 +106,7 @@ def train_refiner(folder: Path, run: RefinerRun, models: Models, index: Index, k
         OutOfMemory, JobFailed, DiskFull, UsageError, WorkerLost: see `loop.fit` and `pool.Pool`.
     """
     torch.manual_seed(run.plan.seed)
-    refiner = FrameRefiner(channels=run.channels)
+    refiner = FrameRefiner(**run.config)
     plain = replace(models, refiner=None)
     store = DrawnStore(DreamActorPipeline(plain, device=run.plan.device), index, key)
     network = RefinerNetwork(refiner).to(run.plan.device)
@@ -166,7 +166,7 @@ def _drawing(run: RefinerRun, pool: Pool, store: DrawnStore) -> Callable[[int, i
 
 
 def _key(run: RefinerRun, weights: str, pool: Pool) -> str:
-    parts = [weights, run.channels, run.batch, asdict(replace(run.plan, steps=0, device="")), pool.key]
+    parts = [weights, run.config, run.batch, asdict(replace(run.plan, steps=0, device="")), pool.key]
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
 
 

@@ -24,7 +24,7 @@ INDEX = Index(config="debug", size=32, frames=5, most_steps=1)
 
 def make_run(tmp_path: Path, steps: int) -> RefinerRun:
     return RefinerRun(
-        learned=Toys(16), judged=Toys(4, seed=9), clips=tmp_path / "clips", channels=(16, 16), workers=0, batch=8,
+        learned=Toys(16), judged=Toys(4, seed=9), clips=tmp_path / "clips", config={"channels": (16, 16)}, workers=0, batch=8,
         plan=Plan(steps=steps, rate=4e-3, warm_up=5, keep_every=4, decay=0.95, seed=1),
     )  # fmt: skip
 
