@@ -15,7 +15,7 @@ from dreamactor_cli.controls_file import StoredControls
 from dreamactor_cli.driving import Driver
 from dreamactor_cli.errors import UsageError
 from dreamactor_cli.media import VideoInfo, read_frames
-from dreamactor_cli.retarget.framing import move_controls
+from dreamactor_cli.picture_space import move_controls
 
 
 class DrivingScene:

@@ -28,8 +28,8 @@ HEAVY = {
 
 # Who may import which packages of ours. A file belongs to the first layer whose name its module starts with.
 BASE = (
-    "contracts", "arkit", "errors", "head_space", "person_space", "body_space", "rotations", "resources", "nearest", "atomic",
-    "quiet", "fresh_python",
+    "contracts", "arkit", "errors", "head_space", "person_space", "body_space", "picture_space", "rotations", "resources",
+    "nearest", "atomic", "quiet", "fresh_python",
 )  # fmt: skip
 RUN = ("run_record", "results", "strays", "folder_lock", "plan", "renderers.needs", "executors", "report", "sidecar", "cache")
 # What the pipeline is made of.
@@ -120,7 +120,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "contracts": ("contracts", "arkit"), "arkit": (), "errors": (), "resources": (), "nearest": (), "head_space": ("resources",),
     "atomic": ("errors",), "quiet": (), "fresh_python": (), "readying": ("reference",),
     "person_space": ("contracts", "head_space"),
-    "body_space": ("contracts",), "rotations": (),
+    "body_space": ("contracts",), "picture_space": ("contracts",), "rotations": (),
 }  # fmt: skip
 
 # Only these packages may know a library, wherever in a file it is imported.

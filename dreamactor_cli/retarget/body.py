@@ -33,9 +33,11 @@ from dreamactor_cli.retarget.skeleton import (
     NUM_BONES,
     SHOULDER_LINE,
     SPINE,
+    UP,
     bone_vectors,
     point,
     px_per_metre,
+    torso_frames,
 )
 
 Array = NDArray[np.float64]
@@ -55,7 +57,6 @@ APART = (60.0, 120.0)  # degrees between the torsos of picture and driver, betwe
 NECK_BEND = 0.4  # rad that the neck bends before a head that is not driven rolls with the shoulders
 LEGS = np.array([bone.part == "legs" for bone in BONES])
 FEET = ((27, 29, 31), (28, 30, 32))
-UP = np.array([0.0, -1.0, 0.0])
 EARS = (7, 8)
 
 
@@ -102,22 +103,6 @@ class Posed:
     zoom: Array
 
 
-def torso_frames(bones: Array, hips: bool) -> Array:
-    """Frames (T, 3, 3) of the torso: x to the person's left shoulder, y along the spine.
-
-    Args:
-        bones: (T, 21, 3).
-        hips: the spine is seen; else the torso counts as upright.
-    """
-    across = rotations.unit(bones[:, SHOULDER_LINE], np.broadcast_to([1.0, 0.0, 0.0], bones[:, 0].shape))
-    along = bones[:, SPINE] if hips else np.broadcast_to(UP, across.shape)
-    if not hips:
-        along = along - (along * across).sum(1, keepdims=True) * across
-    along = rotations.unit(along, np.broadcast_to(UP, across.shape))
-    identity = np.broadcast_to(np.eye(3), (len(bones), 3, 3))
-    return rotations.frame(np.array([0.0, 1.0, 0.0]), along, np.array([1.0, 0.0, 0.0]), across, identity)
-
-
 def soft_limit(values: Array, limit: float) -> Array:
     """Values that approach a limit on either side, and are as they are near 0."""
     return limit * np.tanh(values / limit)
@@ -159,7 +144,11 @@ class BodyRetarget:
         faces = float(self._absolute)
         if not self.driver.made_up and not self._absolute:
             self._follows, faces = self._following()
-        self._facing = rotations.partly(self._anchor_frame @ self._frame.T, np.asarray(faces))
+        apart = self._anchor_frame @ self._frame.T
+        self._facing = rotations.partly(apart, np.asarray(faces))
+        # Limbs that have arrived are seen as the driver's, though the torsos face differently by some degrees.
+        level = self._frame.T @ self._facing.T @ self._anchor_frame
+        self._level = rotations.partly(level, 1 - smoothstep(rotations.angle(apart), *APART))
         self._travel = self._size_ratio()
         self.shift = np.zeros((driver.num_frames, 2))
         if self.driven.whole:
@@ -264,7 +253,7 @@ class BodyRetarget:
             return rotations.swing(mine, now)
         swung = rotations.swing(self._anchor_within, now)
         there = (swung @ mine[..., None])[..., 0]
-        return np.asarray(rotations.partly(rotations.swing(there, now), self._arrival(now)) @ swung)
+        return np.asarray(rotations.partly(rotations.swing(there, now @ self._level.T), self._arrival(now)) @ swung)
 
     def _arrival(self, now: Array) -> Array:
         """How far each bone has come from the reference's pose to the driver's, 0..1, (T, 21)."""

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli.body_space import NOSE
-from dreamactor_cli.contracts import Body, Controls, Face, Hands, Head, Reference, Signal
+from dreamactor_cli.contracts import Controls, Reference
+from dreamactor_cli.picture_space import move_controls
 
 FACE_HEIGHT = 0.4  # where a crop puts the middle of the head, as a share of the height
 
@@ -51,24 +52,3 @@ def _middle(controls: Controls) -> NDArray[np.float64]:
     if controls.body is not None and controls.body.score[0, NOSE] > 0:
         return controls.body.joints_2d[0, NOSE].astype(np.float64)
     return np.array([controls.width / 2, controls.height * FACE_HEIGHT])
-
-
-def move_controls(controls: Controls, scale: float, corner: NDArray[np.float64]) -> Controls:
-    """Controls of a picture that was scaled, and cropped at a corner (2,) px of the scaled picture."""
-    # Pixel centres lie at integers: scaling keeps the picture's edge in place, which lies half a pixel before the first.
-    shift = np.array([0.5 * scale - 0.5, 0.5 * scale - 0.5]) - corner
-
-    def place(points: NDArray[np.float32]) -> NDArray[np.float32]:
-        return (points * scale + shift).astype(np.float32)
-
-    moved: dict[str, Signal] = {}
-    for name, signal in controls.signals().items():
-        if isinstance(signal, Face):
-            landmarks = np.concatenate([place(signal.landmarks[..., :2]), signal.landmarks[..., 2:] * np.float32(scale)], -1)
-            moved[name] = replace(signal, landmarks=landmarks.astype(np.float32))
-        elif isinstance(signal, Head):
-            radius = (signal.radius * scale).astype(np.float32)
-            moved[name] = replace(signal, center=place(signal.center), radius=radius)
-        elif isinstance(signal, Body | Hands):
-            moved[name] = replace(signal, joints_2d=place(signal.joints_2d))
-    return replace(controls, **moved)  # type: ignore[arg-type]

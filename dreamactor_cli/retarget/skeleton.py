@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dreamactor_cli import rotations
 from dreamactor_cli.body_space import HEAD, HIPS, NUM_JOINTS, SHOULDERS
 from dreamactor_cli.contracts import Body
 from dreamactor_cli.person_space import smoothstep
@@ -58,6 +59,7 @@ LIMBS = (((3, 4), (15, 16, 17)), ((5, 6), (18, 19, 20)), ((7, 8), (11, 12)), ((9
 SPINE, SHOULDER_LINE, HIP_LINE = 0, 1, 2
 FOREARMS = (4, 6)
 NUM_BONES = len(BONES)
+UP = np.array([0.0, -1.0, 0.0])
 
 # Share of a bone's length that is seen, between which its depth passes from what its length says to what the network says.
 FORESHORTENED = (0.85, 0.97)
@@ -73,6 +75,22 @@ def point(joints: Array, which: tuple[int, ...]) -> Array:
 def bone_vectors(joints: Array) -> Array:
     """From joints (T, 33, k) to bones (T, 21, k)."""
     return np.stack([point(joints, bone.stop) - point(joints, bone.start) for bone in BONES], 1)
+
+
+def torso_frames(bones: Array, hips: bool) -> Array:
+    """Frames (T, 3, 3) of the torso: x to the person's left shoulder, y along the spine.
+
+    Args:
+        bones: (T, 21, 3).
+        hips: the spine is seen; else the torso counts as upright.
+    """
+    across = rotations.unit(bones[:, SHOULDER_LINE], np.broadcast_to([1.0, 0.0, 0.0], bones[:, 0].shape))
+    along = bones[:, SPINE] if hips else np.broadcast_to(UP, across.shape)
+    if not hips:
+        along = along - (along * across).sum(1, keepdims=True) * across
+    along = rotations.unit(along, np.broadcast_to(UP, across.shape))
+    identity = np.broadcast_to(np.eye(3), (len(bones), 3, 3))
+    return rotations.frame(np.array([0.0, 1.0, 0.0]), along, np.array([1.0, 0.0, 0.0]), across, identity)
 
 
 def px_per_metre(joints_2d: Array, joints_3d: Array, score: Array) -> Array:

@@ -11,8 +11,8 @@ import pytest
 
 from dreamactor_cli.contracts import Controls, Preset
 from dreamactor_cli.errors import UsageError
+from dreamactor_cli.picture_space import move_controls
 from dreamactor_cli.retarget import body
-from dreamactor_cli.retarget.framing import move_controls
 from dreamactor_cli.retarget.transfer import RetargetedStream
 from tests.retarget.bodies import hide, lengths, open_hands, picture, pose, scaled
 
@@ -140,6 +140,17 @@ def test_what_agrees_with_a_film_at_its_anchor_begins_as_it_is(perform: Callable
     mine, theirs = (b.joints_3d[-1, 16] - b.joints_3d[-1, 12] for b in (out, driver.body))
     cosine = mine @ theirs / (np.linalg.norm(mine) * np.linalg.norm(theirs))
     assert cosine > np.cos(np.radians(1))  # by relative motion alone it would be 8 degrees
+
+
+@pytest.mark.parametrize("yaw", [0.0, 25.0])
+def test_a_limb_that_has_arrived_points_where_the_drivers_does(perform: Callable[..., Controls], yaw: float) -> None:
+    """Whichever way the torso of the picture faces: its own is kept, and the arm is seen as in the film."""
+    driver = perform(1.0, rightArmRaise=(20, 20, 95))
+    driver = move_controls(replace(driver, extractor_versions={}, width=4000, height=4000), 1.0, np.full(2, -2000.0))
+    out = moved(picture(pose(hipsYaw=-yaw)), driver).body
+    assert out is not None
+    mine, theirs = (b.joints_3d[-1, 16] - b.joints_3d[-1, 14] for b in (out, driver.body))
+    assert mine @ theirs / (np.linalg.norm(mine) * np.linalg.norm(theirs)) > np.cos(np.radians(2))
 
 
 @pytest.mark.parametrize(("bend", "follows"), [(0, False), (60, True)])

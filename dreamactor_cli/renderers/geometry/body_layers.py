@@ -28,10 +28,14 @@ F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 RIM = 0.0035  # of the longer side: how far beyond the border between two parts the one in front is drawn
+MIXED = 4.0  # px, twice as far beside a border of two parts a pixel may be a mixture of both
 HIDDEN = 0.85  # of a limb's radius: as much of it lies below what is in front of it
 TORSO_BELOW = 0.06  # metres outside the line between shoulder and hip that lie below an arm
 ARM_BEFORE = 0.04  # metres of a torso, with its clothes, that an arm hides which hangs along it
+LIMB_SHARE = 0.6  # of the radius about a shoulder or hip: as far an arm or leg shows the torso, and not the neck
 ROUND = 1.1  # half a limb's width: radius about a joint within which both its limbs show the same
+SEEN = 128  # alpha from which a pixel shows somebody
+LOOKS = 48  # places between a point and the spine, at which it is asked whether anybody is there
 HANGS = np.radians(30.0)  # off the spine, up to which an arm hangs along the torso
 TEXTURE_FADE = (0.02, 0.12)  # of a layer's longer side, see `layers.complete_background`
 MARGIN = 0.05  # of the longer side, around a layer: more than its mesh is larger
@@ -84,10 +88,12 @@ def part_layers(layers: Layers, split: Split, skeleton: Skeleton, order: Sequenc
         hidden = _hidden(part, covered, reach, skeleton)
         if part == CORE:
             hidden |= _beside(own, covered, labels, skeleton)
+            hidden &= ~_ended_before(hidden, layers.alpha < SEEN, skeleton)
         below = (labels >= 0) & (ranks < rank[part]) & ~known
         sides = judge(layers.color, known, below, 1.3 * RIM * max(height, width) + 3)
-        free |= sides.clean
-        told = np.where(sides.clean, 1 - sides.trust * (1 - sides.share), 1).astype(np.float32)
+        clean = sides.clean & ~(dilate(known, MIXED) > 0)
+        free |= clean
+        told = np.where(clean, 1 - sides.trust * (1 - sides.share), 1).astype(np.float32)
         layer = _layer(layers, own, known, front, hidden, told, PAD if part != CORE else 0.0)
         out[part] = layer if part == CORE else _ended(layer, part, skeleton, split.carried)
     return out
@@ -135,7 +141,7 @@ def _shared(labels: NDArray[np.int8], part: int, skeleton: Skeleton, carried: tu
         if part not in parts:
             continue
         x, y = np.rint(skeleton.points[joint.point]).astype(int).tolist()
-        most = joint.radius * skeleton.scale
+        most = joint.radius * skeleton.scale * (LIMB_SHARE if CORE in parts and part != CORE else 1.0)
         reach = max(round(0.5 * most), 1)
         around = inner[max(y - reach, 0) : max(y + reach + 1, 0), max(x - reach, 0) : max(x + reach + 1, 0)]
         radius = min(most, ROUND * float(around.max(initial=0.0)))
@@ -166,7 +172,28 @@ def _beside(torso: Mask, covered: Mask, labels: NDArray[np.int8], skeleton: Skel
     _, pieces, stats, _ = cv2.connectedComponentsWithStats(torso.astype(np.uint8), connectivity=4)
     whole = pieces == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())  # not the specks of it beyond an arm
     near = dilate(whole, 2 * ARM_BEFORE * skeleton.scale) > 0
-    return np.asarray(covered & near & np.isin(labels, hanging))
+    rows, columns = np.nonzero(covered & near & np.isin(labels, hanging))
+    below = np.stack([columns, rows], 1) - skeleton.points[list(SHOULDERS)].mean(0)
+    flank = below @ spine < float(spine @ spine)  # further down there are legs
+    out = np.zeros(covered.shape, bool)
+    out[rows[flank], columns[flank]] = True
+    return out
+
+
+def _ended_before(hidden: Mask, nobody: Mask, skeleton: Skeleton) -> Mask:
+    """Where the torso has ended already, since the picture shows between there and the spine that nobody is there, (H, W)."""
+    chest, hips = (skeleton.points[list(pair)].mean(0) for pair in (SHOULDERS, HIPS))
+    rows, columns = np.nonzero(hidden)
+    points = np.stack([columns, rows], 1).astype(np.float64)
+    along = np.clip((points - chest) @ (hips - chest) / max(float((hips - chest) @ (hips - chest)), 1e-9), 0, 1)
+    spine = chest + along[:, None] * (hips - chest)
+    gone = np.zeros(len(points), bool)
+    for share in np.linspace(0, 1, LOOKS):
+        x, y = np.rint(points + share * (spine - points)).astype(int).T
+        gone |= nobody[np.clip(y, 0, nobody.shape[0] - 1), np.clip(x, 0, nobody.shape[1] - 1)]
+    out = np.zeros(hidden.shape, bool)
+    out[rows, columns] = gone
+    return out
 
 
 def _along(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
@@ -197,7 +224,7 @@ def _layer(
     below = blur(hidden.astype(np.float32), 1.0) * (alpha / 255) if hidden.any() else np.zeros_like(seen)
     mask = np.maximum(alpha * seen, 255 * below)
     box = _box(cover, MARGIN * max(height, width), round(beyond * max(height, width)))
-    color = _completed(*(_cut(values, box) for values in (layers.color, known & ~front, front & cover)))
+    color = _completed(*(_cut(values, box) for values in (layers.color, known & ~front, front)))
     # Beyond the border goes on what the border cuts, and not what only touches it.
     goes_on = _cut(cut_by_border(cover), box) | _inside(box, height, width)
     image = np.dstack([color, _cut(np.clip(np.rint(mask), 0, 255).astype(np.uint8), box) * goes_on])

@@ -23,7 +23,6 @@ from dreamactor_cli.renderers.geometry.body_skeleton import (
     Joint,
     Skeleton,
     distances,
-    in_head,
     torso_distance,
 )
 
@@ -78,7 +77,7 @@ def build_mesh(covers: dict[int, NDArray[np.bool_]], skeleton: Skeleton, carried
     places: list[int] = []
     allowed: list[set[int]] = []
     triangles: dict[int, I32] = {}
-    outside = ((grid < 0) | (grid > np.array([width - 1, height - 1]))).any(1)
+    outside = ((grid < -step) | (grid > np.array([width - 1, height - 1]) + step)).any(1)
     for part, cover in covers.items():
         there = near(grid, cover, step)
         if part != CORE:
@@ -144,8 +143,6 @@ def _distances(nodes: Array, allowed: list[set[int]], skeleton: Skeleton, carrie
         mine = np.array([carried[bone.part] in parts for parts in allowed])
         if index == TORSO:
             distance = torso_distance(nodes[mine], skeleton)
-            # A head that is bowed lies before the chest, and is none of it.
-            distance = np.where(in_head(nodes[mine], skeleton), np.inf, distance)
         else:
             distance, radius = distances(nodes[mine], skeleton, bone)
             distance = np.maximum(distance - 0.3 * radius, 0)

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli.body_space import HIPS, SHOULDERS, WRISTS
-from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CORE, HAND_PARTS, PARTS
+from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CORE, HAND_PARTS, HEAD_PART, PARTS
 
 Array = NDArray[np.float64]
 
 IN_FRONT = 0.12  # metres by which an arm must lie behind the torso before it is drawn behind it
 ON_TOP = 0.02  # metres by which a hand counts as nearer than its forearm
+BEFORE = 0.001  # metres by which a bowed head lies before the torso
 LEGS_BEHIND = 0.02  # metres by which a leg must lie in front of the hips before it is drawn in front of the torso
 
 
@@ -26,9 +27,9 @@ def depth_order(parts: Sequence[int], points: Array) -> list[int]:
     """
     shoulders, hips = points[list(SHOULDERS), 2], points[list(HIPS), 2]
     depth = points[:, 2]
-    keys: dict[int, float] = {CORE: 0.0}
+    keys: dict[int, float] = {CORE: 0.0, HEAD_PART: -BEFORE}
     for part in parts:
-        if part == CORE:
+        if part in keys:
             continue
         side = 0 if PARTS[part].startswith("left") else 1
         if part in HAND_PARTS:

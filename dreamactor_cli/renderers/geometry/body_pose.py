@@ -16,6 +16,8 @@ from dreamactor_cli.renderers.geometry.body_mesh import BodyMesh
 from dreamactor_cli.renderers.geometry.body_skeleton import (
     BONE_INDEX,
     BONES,
+    BOWED,
+    EARS,
     HEAD,
     NECK,
     SIDES,
@@ -33,7 +35,7 @@ LENGTHS = (0.22, 1.4)  # of a limb in the frame against the picture, beside the 
 MEASURED = ((11, 12), (23, 24), (11, 23), (12, 24), (11, 13), (12, 14), (23, 25), (24, 26))
 RIGID = ("left_hand", "right_hand", "left_foot", "right_foot")  # bones that keep their length
 FEET = ("left_foot", "right_foot")
-FOOT_TURN, FOOT_LIMIT = 0.6, 0.8  # share of the turn that a foot follows, and the most of it, rad
+FOOT_TURN, FOOT_LIMIT = 0.9, 1.2  # share of the turn that a foot follows, and the most of it, rad
 HAND_LIMIT = 1.3  # rad that a hand turns against its forearm
 SIZES = (0.4, 2.5)  # of a body in a frame against the picture
 WIDTHS = (float(np.cos(np.radians(35.0))), 1.2)  # of the torso likewise, beside the change of size: of one that turns so far
@@ -41,7 +43,12 @@ TILT = 0.4  # of the line between the shoulders against the spine, as a share of
 TURN_SLACK = np.radians(5.0)  # beyond the limit that nobody sees
 TORSO_SHEAR = 0.6  # how far the torso follows its four corners, against their similarity
 TURN_LIMIT = np.radians(35.0)
-NECK_TELLS = (0.09, 0.14)  # metres from neck to ears in the picture, between which their line begins to tell how a head is turned
+NECK_TELLS = (
+    0.09,
+    BOWED,
+)  # metres from neck to ears in the picture, between which their line begins to tell how a head is turned
+EARS_TELL = 0.07  # metres between the ears in picture and frame, from which their line tells how a head rolls
+FACE = slice(0, 11)  # joints of nose, eyes, ears and mouth
 BULGE = 0.10  # metres that the middle of the torso stands out before the line between the shoulders
 UNSEEN = 0.15  # weight of a hip or shoulder that the picture does not show
 FATTER = 2.0  # up to how much the inside of a bent joint is widened again
@@ -187,16 +194,21 @@ class BodyPose:
     def _head(self, points: Array, similarity: Array, size: float) -> Array:
         """Similarity of a head without a face mesh: turned about the neck, as the line from neck to ears.
 
-        Of a bowed head, whose neck points to the camera, that line tells no turn, only where the head is.
+        Of a bowed head, whose neck points to the camera, that line tells no turn: it rolls as the line between its ears.
         """
         a, b = self._rest.points[SKULL] - self._rest.points[NECK], points[SKULL] - points[NECK]
         shorter = min(float(np.linalg.norm(a)), float(np.linalg.norm(b)) / size) / self._rest.scale
         tells = float(np.clip((shorter - NECK_TELLS[0]) / (NECK_TELLS[1] - NECK_TELLS[0]), 0, 1))
-        carried = np.arctan2(similarity[1, 0], similarity[0, 0])
-        turn = carried + tells * np.clip(_wrapped(_angle(a, b) - carried), -0.7, 0.7)
+        turn = float(np.arctan2(similarity[1, 0], similarity[0, 0]))
+        turn += tells * float(np.clip(_wrapped(_angle(a, b) - turn), -0.7, 0.7))
+        ears = [marks[EARS[0]] - marks[EARS[1]] for marks in (self._rest.points, points)]
+        if min(float(np.linalg.norm(line)) for line in ears) > EARS_TELL * self._rest.scale * size:
+            turn += (1 - tells) * float(np.clip(_wrapped(_angle(*ears) - turn), -0.7, 0.7))
         linear = size * _rotation(turn)
-        where = points[NECK] + (1 - 0.5 * tells) * (b - linear @ a)
-        return np.column_stack([linear, where - linear @ self._rest.points[NECK]])
+        # A bowed head shows its crown where a raised one shows its face: neither ears nor nose alone tell where it is.
+        marks = [where[FACE].mean(0) - where[NECK] for where in (self._rest.points, points)]
+        off = tells * 0.5 * (b - linear @ a) + (1 - tells) * (marks[1] - linear @ marks[0])
+        return np.column_stack([linear, points[NECK] + off - linear @ self._rest.points[NECK]])
 
     def _limb(self, index: int, place: Placement, onto: int | None = None) -> Array:
         """Affine map of a limb's bone, (2, 3): onto itself in the frame, or mirrored onto that of the other side."""

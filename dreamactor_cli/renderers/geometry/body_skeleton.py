@@ -24,6 +24,7 @@ NUM_POINTS = NUM_JOINTS + 4
 EARS = (7, 8)
 
 HEAD_DISC = 0.11  # metres around the middle of the head, as far as the chin
+BOWED = 0.14  # metres in the picture from neck to ears, below which a head hangs before the chest
 HAND_OFF = 0.12  # metres that the wrist of a hand may lie beside that of the arm
 
 
@@ -56,9 +57,10 @@ FINE = 40.0  # px, the least size of a hand whose fingers move
 CORE = 0
 PARTS = (
     "core", "left_upper_arm", "left_forearm", "right_upper_arm", "right_forearm", "left_thigh", "left_shin", "right_thigh",
-    "right_shin", "left_hand", "right_hand",
+    "right_shin", "left_hand", "right_hand", "head",
 )  # fmt: skip
 HAND_PARTS = (9, 10)
+HEAD_PART = 11  # carried by the core, unless it hangs before it
 CARRIERS = {2: 1, 4: 3, 9: 2, 10: 4, 6: 5, 8: 7}  # what hangs on which limb, from the body outwards
 TORSO, HEAD = 0, 1  # bones
 
@@ -86,7 +88,7 @@ def _limbs(side: int) -> tuple[list[Bone], list[Joint]]:
 
 _LEFT, _RIGHT = _limbs(0), _limbs(1)
 BONES: tuple[Bone, ...] = (
-    Bone("torso", NECK, NECK, (0.09, 0.09), CORE), Bone("head", NECK, SKULL, (0.075, 0.12), CORE), *_LEFT[0], *_RIGHT[0],
+    Bone("torso", NECK, NECK, (0.09, 0.09), CORE), Bone("head", NECK, SKULL, (0.075, 0.12), HEAD_PART), *_LEFT[0], *_RIGHT[0],
 )  # fmt: skip
 JOINTS: tuple[Joint, ...] = (*_LEFT[1], *_RIGHT[1])
 BONE_INDEX = {bone.name: index for index, bone in enumerate(BONES)}
@@ -120,6 +122,7 @@ class Skeleton:
         scale: px per metre.
         bones: which of `BONES` the picture shows, (B,) bool.
         hands: joints of the left and the right hand, (21, 2) px each; None where they are not seen.
+        bowed: whether the head hangs before the chest, and no face is seen of it.
     """
 
     points: Array
@@ -128,6 +131,7 @@ class Skeleton:
     scale: float
     bones: NDArray[np.bool_]
     hands: tuple[Array | None, Array | None]
+    bowed: bool
 
     @property
     def parts(self) -> list[int]:
@@ -149,17 +153,20 @@ class Skeleton:
         return [joint for joint in JOINTS if joint.parts[0] in parts and joint.parts[1] in parts]
 
 
-def skeleton_of(body: Body, hands: Hands | None, frame: int, width: int, height: int) -> Skeleton:
-    """The skeleton of picture number ``frame``, of width x height px."""
+def skeleton_of(body: Body, hands: Hands | None, frame: int, width: int, height: int, *, face: bool = False) -> Skeleton:
+    """The skeleton of picture number ``frame``, of width x height px; with a face the head is never taken for a bowed one."""
     joints, space = body.joints_2d[frame].astype(np.float64), body.joints_3d[frame].astype(np.float64)
     score = body.score[frame].astype(np.float64)
     weights = np.maximum(score, 0.02)
     spread = [(weights[:, None] * (xy - np.average(xy, axis=0, weights=weights)) ** 2).sum() for xy in (joints, space[:, :2])]
     scale = float(np.sqrt(spread[0] / max(spread[1], 1e-9)))
+    points = with_points(joints)
+    neck = float(np.linalg.norm(points[SKULL] - points[NECK]))
     return Skeleton(
-        points=with_points(joints), depth=with_points(space)[:, 2], score=score, scale=scale,
+        points=points, depth=with_points(space)[:, 2], score=score, scale=scale,
         bones=_bones_there(guessed_joints(body, width, height, frame), shown_joints(body, width, height, frame)),
         hands=(_hand(hands, frame, 0, joints, scale), _hand(hands, frame, 1, joints, scale)),
+        bowed=not face and neck < BOWED * scale,
     )  # fmt: skip
 
 
@@ -252,7 +259,6 @@ def torso_distance(points: Array, skeleton: Skeleton) -> Array:
     return np.where(inside, 0.0, nearest)
 
 
-def in_head(points: Array, skeleton: Skeleton) -> NDArray[np.bool_]:
-    """Which points (N, 2) px lie in the disc of the head, (N,)."""
-    radius = HEAD_DISC * skeleton.scale
-    return np.asarray(np.linalg.norm(points - skeleton.points[SKULL], axis=1) < radius)
+def head_distance(points: Array, skeleton: Skeleton) -> Array:
+    """Distance of points (N, 2) px to the middle of the head, in radii of its disc, (N,)."""
+    return np.asarray(np.linalg.norm(points - skeleton.points[SKULL], axis=1) / (HEAD_DISC * skeleton.scale))

@@ -19,12 +19,15 @@ from dreamactor_cli.renderers.geometry.body_skeleton import (
     BONES,
     CORE,
     HAND_PARTS,
+    HEAD,
+    HEAD_PART,
     PARTS,
     TORSO,
     Bone,
     Skeleton,
     distances,
     hand_reach,
+    head_distance,
     torso_distance,
     torso_outline,
 )
@@ -47,6 +50,7 @@ SURE = 0.45  # lead in limbs' radii from which no edge of the picture is asked
 SMOOTH = 2.0  # px of the working size over which the border between two parts is smoothed
 SKIRT_SPREAD = 1.35  # distance of the knees, in widths of a thigh, from which legs that touch are under a skirt
 SKIRT_WIDTH = 1.3  # width of both legs and what they wear, in widths of two bare thighs side by side, from which it is a skirt
+ARM_WIDTH = 1.2  # radii of an arm and a hand that count as it where the width of legs is told
 SKIRT_ROWS = 3  # of eight lines across the thighs, on which it is that wide
 HEM_WIDTH = 1.1  # likewise, of one that ends at a hem
 HEM_FROM = 2  # the first of eight lines, on which a hem may be: above it is the torso's
@@ -62,9 +66,9 @@ class Split:
 
     Attributes:
         labels: (h, w), index in `PARTS` or `NOBODY`, at the scale of ``shrink``.
-        reach: (11, h, w), how near each part's bones are in limbs' radii; infinite where a part is not there.
+        reach: (12, h, w), how near each part's bones are in limbs' radii; infinite where a part is not there.
         shrink: px of the labels per px of the picture.
-        carried: part that carries the bones of each part, (11,): itself, or the core for legs under a skirt.
+        carried: part that carries the bones of each part, (12,): itself, or the core for legs under a skirt and an upright head.
     """
 
     labels: NDArray[np.int8]
@@ -134,6 +138,8 @@ def _seen(skeleton: Skeleton, point: int) -> bool:
 def _carried(skeleton: Skeleton, image: U8, person: Mask, shrink: float) -> tuple[int, ...]:
     """See `Split.carried`."""
     own = list(range(len(PARTS)))
+    if not skeleton.bowed:
+        own[HEAD_PART] = CORE
     thighs = [PARTS.index("left_thigh"), PARTS.index("right_thigh")]
     if not all(part in skeleton.parts for part in thighs):
         return tuple(own)
@@ -150,7 +156,8 @@ def _carried(skeleton: Skeleton, image: U8, person: Mask, shrink: float) -> tupl
         across = np.linspace(-4.0, 4.0, 65)
         direction = (ends[1] - ends[0]) / max(float(np.linalg.norm(ends[1] - ends[0])), 1e-6)
         line = ends.mean(0) + across[:, None] * thigh * direction
-        width = 8 * thigh * _share(person, line, shrink)
+        legs = line[_arms(line, skeleton) > ARM_WIDTH]  # hands hang beside them
+        width = 8 * thigh * _share(person, legs, shrink) * len(legs) / len(line)
         wide.append(width / (np.linalg.norm(ends[1] - ends[0]) + thigh))
     flared = (np.array(wide) > SKIRT_WIDTH) & (np.array(filled) > SKIRT_FILLED)
     joined = apart > SKIRT_SPREAD and np.mean(filled) > SKIRT_FILLED
@@ -158,6 +165,17 @@ def _carried(skeleton: Skeleton, image: U8, person: Mask, shrink: float) -> tupl
         for part in thighs:
             own[part] = CORE
     return tuple(own)
+
+
+def _arms(points: Array, skeleton: Skeleton) -> Array:
+    """How near the bones of arms and hands are to points (N, 2) px, in their radii, (N,)."""
+    near = np.full(len(points), np.inf)
+    for bone, there in zip(BONES, skeleton.bones, strict=True):
+        if there and bone.start in WRISTS:
+            near = np.minimum(near, hand_reach(points, skeleton, WRISTS.index(bone.start)))
+        elif there and bone.name.endswith("arm"):
+            near = np.minimum(near, np.divide(*distances(points, skeleton, bone)))
+    return near
 
 
 def _hem(wide: Array, filled: Array) -> bool:
@@ -183,13 +201,15 @@ def _share(person: Mask, points: Array, shrink: float) -> float:
 
 
 def _reach(points: Array, skeleton: Skeleton, carried: tuple[int, ...]) -> Array:
-    """How near each part's bones are to points (N, 2) px, in limbs' radii, (11, N)."""
+    """How near each part's bones are to points (N, 2) px, in limbs' radii, (12, N)."""
     out = np.full((len(PARTS), len(points)), np.inf)
     for index, bone in enumerate(BONES):
         if not skeleton.bones[index]:
             continue
         if index == TORSO:
             near = INSIDE + torso_distance(points, skeleton) / (TORSO_REACH * skeleton.scale)
+        elif index == HEAD and skeleton.bowed:
+            near = INSIDE * head_distance(points, skeleton)  # ends where the torso begins
         elif bone.start in WRISTS:
             near = hand_reach(points, skeleton, WRISTS.index(bone.start))
         else:

@@ -101,7 +101,8 @@ class View:
         assert body is not None  # else it is a portrait
         image = reference.images[index]
         height, width = image.shape[:2]
-        skeleton = skeleton_of(body, reference.controls.hands, index, width, height)
+        faced = reference.controls.face is not None
+        skeleton = skeleton_of(body, reference.controls.hands, index, width, height, face=faced)
         space = body.joints_3d[index].astype(np.float64)
         order = depth_order(range(len(PARTS)), with_points(space))
         self.layers = _separate(image, reference.matte[index], skeleton, face)

@@ -28,10 +28,10 @@ APART = 0.9  # limbs' radii from every arm, from where on the torso's do
 
 
 def by_ways(reach: Array, image: U8, person: Mask, units: Mapping[int, float], inside: float) -> Array:
-    """How near the parts are, in limbs' radii, (11, h, w): arms farther than the torso where it is nearer by ways.
+    """How near the parts are, in limbs' radii, (12, h, w): arms farther than the torso where it is nearer by ways.
 
     Args:
-        reach: how near they are as the crow flies, (11, h, w).
+        reach: how near they are as the crow flies, (12, h, w).
         image: RGB, (h, w, 3).
         person: where it shows the person, (h, w).
         units: px of a limb's radius, of the arms that are there and of the torso.

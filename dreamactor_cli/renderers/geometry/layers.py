@@ -85,18 +85,23 @@ def separate(
     layers = Layers(
         color=_u8(color), alpha=_u8(alpha * 255), background=_u8(np.where(a < thin, rest, background)), empty=_u8(background)
     )
-    _exact(image, layers, tolerance)
+    off = np.abs(picture - spread).max(2)
+    _exact(image, layers, tolerance, (off <= stray) | (off <= np.abs(picture - background).max(2)))
     return layers
 
 
-def _exact(image: U8, layers: Layers, tolerance: float) -> None:
-    """Make the composite of layers the picture, in place: where no colours can explain it, a pixel goes wholly to one layer."""
+def _exact(image: U8, layers: Layers, tolerance: float, like: NDArray[np.bool_]) -> None:
+    """Make the composite of layers the picture, in place: where no colours can explain it, a pixel goes wholly to one layer.
+
+    Args:
+        like: pixels whose colour is rather the person's beside them, (H, W): others would be specks along a body's outline.
+    """
     color, alpha, background = layers.color, layers.alpha, layers.background
     a = alpha[..., None].astype(np.float32) / 255
     composite = a * color + (1 - a) * background
     off = np.abs(composite - image).max(2) > tolerance
     # Beside the outline in doubt to the person: what stays behind is seen more than what is carried along by a pixel.
-    person = off & (dilate(alpha >= 128, OUTLINE * max(alpha.shape)) > 0)
+    person = off & like & (dilate(alpha >= 128, OUTLINE * max(alpha.shape)) > 0)
     nobody = off & ~person
     color[person], alpha[person] = image[person], 255
     background[nobody], alpha[nobody] = image[nobody], 0

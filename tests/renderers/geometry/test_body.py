@@ -13,7 +13,7 @@ from dreamactor_cli.contracts import Controls, Hands, Preset, Reference, RenderS
 from dreamactor_cli.renderers.geometry.body import BodyActor
 from dreamactor_cli.renderers.geometry.body_layers import PartLayer, part_layers
 from dreamactor_cli.renderers.geometry.body_order import depth_order
-from dreamactor_cli.renderers.geometry.body_skeleton import BONE_INDEX, CORE, PARTS, skeleton_of, with_points
+from dreamactor_cli.renderers.geometry.body_skeleton import BONE_INDEX, CORE, HEAD_PART, PARTS, skeleton_of, with_points
 from dreamactor_cli.renderers.geometry.body_split import _hem, connected, split
 from dreamactor_cli.renderers.geometry.body_view import _part, draw_part
 from dreamactor_cli.renderers.geometry.layers import Layers
@@ -64,17 +64,26 @@ def test_a_body_that_is_not_to_move_is_the_picture(standing: Figure, actor: Body
 
 
 def test_a_bowed_head_is_none_of_the_chest() -> None:
-    """It lies before the chest; raised, all of it comes along."""
-    bowed = figure({0: (120.0, 126.0), 7: (132.0, 114.0), 8: (108.0, 114.0)})
+    """It lies before the chest; raised, all of it comes along, and the chest that it hid stays as it is."""
+    bowed = figure({0: (120.0, 126.0), 7: (132.0, 114.0), 8: (108.0, 114.0), **dict.fromkeys(range(1, 7), (120.0, 118.0))})
     actor = BodyActor(bowed.reference)
-    core = actor._views[0].parts[CORE]
-    at = actor._views[0].nodes[core.nodes]
-    raised = bowed.posed({0: (120.0, 86.0), 7: (132.0, 74.0), 8: (108.0, 74.0)})
-    moved = actor.moved(raised, 0)[0][CORE] - actor.moved(bowed.reference.controls, 0)[0][CORE]
-    face = np.linalg.norm(at - [120, 114], axis=1) < 0.08 * PX_PER_METRE
-    assert face.sum() > 20
-    np.testing.assert_allclose(moved[face], np.tile([0, -40], (face.sum(), 1)), atol=4)
-    assert np.abs(moved[at[:, 1] > 170]).max() < 1
+    raised = bowed.posed({k: (float(x), float(y) - 40) for k, (x, y) in enumerate(bowed.joints[:11])})
+    places, before = (actor.moved(controls, 0)[0] for controls in (raised, bowed.reference.controls))
+    moved = {part: places[part] - before[part] for part in (CORE, HEAD_PART)}
+    np.testing.assert_allclose(moved[HEAD_PART], np.tile([0, -40], (len(moved[HEAD_PART]), 1)), atol=1)
+    assert np.abs(moved[CORE]).max() < 1
+    order = actor.draw_order(raised, 0)
+    assert order.index(HEAD_PART) == order.index(CORE) + 1
+    drawn = actor.draw(raised, 0, False)
+    assert _near(drawn[118, 120], "torso")
+
+
+def test_a_head_with_a_face_is_never_taken_for_a_bowed_one() -> None:
+    bowed = figure({0: (120.0, 126.0), 7: (132.0, 114.0), 8: (108.0, 114.0)}).reference
+    body = bowed.controls.body
+    assert body is not None
+    assert skeleton_of(body, None, 0, WIDTH, HEIGHT).bowed
+    assert not skeleton_of(body, None, 0, WIDTH, HEIGHT, face=True).bowed
 
 
 def test_a_raised_arm_leaves_nothing_behind(standing: Figure, actor: BodyActor) -> None:
@@ -149,6 +158,19 @@ def test_a_wide_torso_goes_on_below_an_arm_that_hangs_along_it() -> None:
     assert _near(drawn[180, 161], "torso")  # its side was hidden
     background = slim.reference.images[0][180, 200]
     assert np.abs(drawn[180, 176].astype(float) - background).max() < 30  # and it is no wider than that
+
+
+def test_a_torso_ends_where_the_picture_shows_nobody_before_an_arm() -> None:
+    hanging = {13: (156.0, 148.0), 15: (157.0, 196.0), 17: (158.0, 210.0), 19: (157.0, 212.0), 21: (155.0, 208.0)}
+    slim = figure(hanging)
+    image, matte = slim.reference.images[0].copy(), slim.reference.matte[0].copy()
+    arm = np.abs(image.astype(float) - np.array(COLORS["left_arm"])).max(2) < 60
+    gap = np.zeros(matte.shape, bool)
+    gap[135:190, 140:147] = True
+    image[gap & ~arm], matte[gap & ~arm] = (176, 176, 168), 0
+    actor = BodyActor(replace(slim.reference, images=image[None], matte=matte[None]))
+    drawn = actor.draw(slim.posed(RAISED), 0, False)
+    assert not _share(drawn[150:185, 148:156], "torso")
 
 
 def _layers(image: U8, shown: Figure) -> dict[int, PartLayer]:
@@ -231,6 +253,24 @@ def test_a_short_skirt_over_closed_legs_is_no_trousers(skirt: bool) -> None:
     actor = BodyActor(replace(bare.reference, images=image[None], matte=matte[None]))
     parts = {PARTS[part] for part in actor.draw_order(bare.reference.controls, 0)}
     assert ("left_thigh" in parts) != skirt
+
+
+def test_arms_that_hang_beside_closed_legs_make_no_skirt() -> None:
+    legs = {
+        23: (133, 190),
+        24: (107, 190),
+        25: (132, 256),
+        26: (108, 256),
+        27: (132, 318),
+        28: (108, 318),
+        31: (140, 330),
+        32: (100, 330),
+    }
+    arms = {13: (160, 150), 15: (158, 206), 17: (157, 222), 19: (156, 224), 21: (154, 218)}
+    arms |= {14: (80, 150), 16: (82, 206), 18: (83, 222), 20: (84, 224), 22: (86, 218)}
+    attention = figure({joint: (float(x), float(y)) for joint, (x, y) in (legs | arms).items()})
+    parts = _layers(attention.reference.images[0], attention)
+    assert {PARTS.index("left_thigh"), PARTS.index("right_thigh")} <= set(parts)
 
 
 def test_a_hidden_limb_is_the_other_side_s() -> None:
