@@ -27,6 +27,9 @@ ROUNDS = (12, 8, 6, 4)  # of searching and voting, from the coarsest level on; t
 SWEEPS = 2  # of a search over all patches
 TRUST = 0.7  # weight of a pixel of the hole against that of the one before it, from the rim inwards
 LEAST_TRUST = 0.02
+FARTHER = 8.0  # how much dearer a patch is that comes from the other corner of the picture: what lies beside a hole is likelier
+DIFFER = 800.0  # squared levels by which two patches always count as different: smooth ones are alike wherever they are
+SHARP = 0.2  # of the mean difference of patches in the hole, by which a worse one counts for less by e when they vote
 LAID = 0.01  # how much a colour keeps to its patch, against differences from its four neighbours: it gives way over 10 px
 SETTLING = 120  # rounds of successive over-relaxation
 OVER = 1.7
@@ -56,6 +59,8 @@ def close_hole(picture: F32, hole: U8) -> F32:
         rounds = ROUNDS[min(number, len(ROUNDS) - 1)]
         weight = _weights(open_)
         wanted = cv2.dilate(open_, np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.uint8))
+        if number:  # what was found is taken as it is at this size: the blur of it would find smooth places only
+            _vote(colors, field, np.zeros(open_.shape, np.float32), open_, weight)
         for turn in range(rounds):
             cost = _search(colors, field, wanted, sources, weight, turn + 31 * number)
             _vote(colors, field, cost, open_, weight)
@@ -159,26 +164,35 @@ def _distance(colors, weight, y, x, v, u, least):  # type: ignore[no-untyped-def
 
 
 @_kernel
+def _cost(colors, weight, y, x, v, u, least):  # type: ignore[no-untyped-def]
+    """What it costs to take the patch around (v, u) for the one around (y, x); beyond ``least`` it does not matter any more."""
+    height, width = weight.shape
+    off = np.float32((v - y) * (v - y) + (u - x) * (u - x)) / np.float32(height * height + width * width)
+    differ = _distance(colors, weight, y, x, v, u, least) + np.float32(DIFFER) * weight[y, x]
+    return (np.float32(1) + np.float32(FARTHER) * off) * differ
+
+
+@_kernel
 def _attempt(colors, weight, sources, field, cost, y, x, v, u):  # type: ignore[no-untyped-def]
     """Take the patch around (v, u) for the one around (y, x), in place, if it is a better one."""
     height, width = sources.shape
     if v < 0 or v >= height or u < 0 or u >= width or not sources[v, u]:
         return
-    found = _distance(colors, weight, y, x, v, u, cost[y, x])
+    found = _cost(colors, weight, y, x, v, u, cost[y, x])
     if found < cost[y, x]:
         cost[y, x], field[y, x, 0], field[y, x, 1] = found, v, u
 
 
 @_kernel
 def _search(colors, field, wanted, sources, weight, seed):  # type: ignore[no-untyped-def]
-    """Better patches for those that are wanted, in place: what neighbours found, and places by chance; their distances (H, W)."""
+    """Better patches for those that are wanted, in place: what neighbours found, and places by chance; their costs (H, W)."""
     height, width = wanted.shape
     far = np.float32(3e38)
     cost = np.full((height, width), far, np.float32)
     for y in range(height):
         for x in range(width):
             if wanted[y, x]:
-                cost[y, x] = _distance(colors, weight, y, x, field[y, x, 0], field[y, x, 1], far)
+                cost[y, x] = _cost(colors, weight, y, x, field[y, x, 0], field[y, x, 1], far)
     state = np.uint32(2463534242 + 7919 * seed)
     for sweep in range(SWEEPS):
         step = 1 if sweep % 2 == 0 else -1
@@ -312,7 +326,7 @@ def _settle(colors, voted, differences, hole):  # type: ignore[no-untyped-def]
 
 @_kernel
 def _spread(cost, hole):  # type: ignore[no-untyped-def]
-    """Half the mean distance of patches in the hole: what is worse by that counts for less by e."""
+    """By how much worse a patch must be to count for less by e, from the mean cost of those in the hole."""
     height, width = hole.shape
     total, count = 0.0, 0
     for y in range(height):
@@ -320,4 +334,4 @@ def _spread(cost, hole):  # type: ignore[no-untyped-def]
             if hole[y, x]:
                 total += cost[y, x]
                 count += 1
-    return np.float32(max(0.5 * total / max(count, 1), 1.0))
+    return np.float32(max(SHARP * total / max(count, 1), 1.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -44,6 +45,20 @@ def test_a_pattern_goes_on_through_a_hole(size: tuple[int, int]) -> None:
         assert after < 0.5 * before
     # As rich in contrast as the wall is, and not a blur.
     assert closed[inside].std() > 0.8 * whole[inside].std()
+
+
+def test_gravel_goes_on_as_gravel_though_a_smooth_wall_stands_elsewhere() -> None:
+    """What is smooth resembles the blur in which the search begins, and is no likelier for it."""
+    shares = []
+    for seed in range(4):
+        stones = np.random.default_rng(seed).normal(120, 40, (25, 20)).astype(np.float32)
+        gravel = cv2.resize(stones, (160, 200), interpolation=cv2.INTER_CUBIC)[..., None].repeat(3, 2)
+        gravel[:90] = 120
+        hole = np.zeros(gravel.shape[:2], np.uint8)
+        hole[110:190, 60:100] = 1
+        closed = close_hole(smooth(gravel, hole), hole)
+        shares.append(closed[130:170, 70:90].std() / gravel[100:].std())
+    assert np.mean(shares) > 0.25
 
 
 def test_a_slope_has_no_borders() -> None:
