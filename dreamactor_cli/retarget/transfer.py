@@ -23,7 +23,7 @@ from dreamactor_cli.retarget.numbers import carry_blendshapes, carry_gaze
 from dreamactor_cli.retarget.smoothing import ease_from_anchor, keep_quick, nearest_rotations, smooth
 from dreamactor_cli.retarget.stand_in import with_stand_in
 from dreamactor_cli.retarget.timing import frame_positions, interpolate
-from dreamactor_cli.retarget.travel import held_travel
+from dreamactor_cli.retarget.travel import below_head, held_travel
 
 Array = NDArray[np.float64]
 
@@ -254,6 +254,7 @@ class RetargetedStream:
             head_2d = carry_similarity(motion.head_2d, motion.center, center, scale)
         if regions.moves_body(self.preset.region):
             relative = compose(motion.torso_2d, invert(self._anchor["torso_2d"]))
+            relative = below_head(relative, self._anchor["center"], motion.center, float(self._anchor["radius"]))
             chin = np.broadcast_to(self._ref_face.landmarks[0, head_space.CHIN, :2], (frames, 2))
             size = float(self._ref_head.radius[0])
             torso_2d = carry_similarity(relative, np.broadcast_to(self._chin, (frames, 2)), chin, scale, size)

@@ -1,8 +1,9 @@
 """How far a head moves in a picture without a body."""
 
 import numpy as np
+import pytest
 
-from dreamactor_cli.retarget.travel import FARTHEST, FREE, held_travel
+from dreamactor_cli.retarget.travel import FARTHEST, FREE, below_head, held_travel
 
 
 def test_what_a_talking_head_does_is_kept_to_the_bit() -> None:
@@ -19,3 +20,28 @@ def test_a_squat_is_held_in_its_direction_and_further_is_never_nearer() -> None:
     assert np.abs(np.diff(far, 2)).max() < 0.3  # px: it slows down without a jerk
     assert np.allclose(held[-1] / far[-1], [0.6, 0.8])
     assert far[np.linalg.norm(travel, axis=1) > 100 * FREE][0] > 100 * FREE - 3
+
+
+def test_a_torso_that_the_flow_follows_is_left_alone() -> None:
+    """A head that leans over resting shoulders."""
+    before, now = np.array([100.0, 80.0]), np.array([[100.0, 80.0], [115.0, 84.0]])
+    still = np.repeat(np.eye(2, 3)[None], 2, 0)
+    np.testing.assert_allclose(below_head(still, before, now, radius=40.0), still, atol=1e-9)
+
+
+def test_a_torso_that_the_flow_has_lost_goes_with_the_head() -> None:
+    """The head has sunk by two radii, and arms that cross the chest have taken the flow aside."""
+    before, now = np.array([100.0, 80.0]), np.array([[100.0, 80.0], [104.0, 160.0]])
+    lost = np.array([[[1.0, 0, 0], [0, 1.0, 0]], [[0.8, 0, -60.0], [0, 0.8, 5.0]]])
+    found = below_head(lost, before, now, radius=40.0)
+    np.testing.assert_allclose(found[0], lost[0], atol=1e-9)
+    np.testing.assert_allclose(found[1], [[1, 0, 4], [0, 1, 80]], atol=1e-9)
+
+
+def test_between_both_nothing_jumps() -> None:
+    before = np.array([100.0, 80.0])
+    now = before + np.stack([np.zeros(200), np.linspace(0, 80, 200)], 1)
+    still = np.repeat(np.eye(2, 3)[None], 200, 0)
+    moved = below_head(still, before, now, radius=40.0)[:, 1, 2]
+    assert np.abs(np.diff(moved)).max() < 4 * 80 / 200  # it catches up with the head
+    assert moved[-1] == pytest.approx(80)
