@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.body_space import HIPS, SHOULDERS
+from dreamactor_cli.renderers.geometry.body_below import hidden_limb, hidden_torso
 from dreamactor_cli.renderers.geometry.body_beyond import go_on, nearness
 from dreamactor_cli.renderers.geometry.body_mesh import PAD, cut_by_border
 from dreamactor_cli.renderers.geometry.body_rims import judge
-from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CORE, PARTS, Skeleton, torso_distance
+from dreamactor_cli.renderers.geometry.body_skeleton import CORE, PARTS, Skeleton
 from dreamactor_cli.renderers.geometry.body_split import Split
 from dreamactor_cli.renderers.geometry.layers import Layers, blur, complete_background, dilate
 from dreamactor_cli.renderers.geometry.texture import Box
@@ -28,15 +28,9 @@ F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 RIM = 0.0035  # of the longer side: how far beyond the border between two parts the one in front is drawn
-MIXED = 4.0  # px, twice as far beside a border of two parts a pixel may be a mixture of both
-HIDDEN = 0.85  # of a limb's radius: as much of it lies below what is in front of it
-TORSO_BELOW = 0.06  # metres outside the line between shoulder and hip that lie below an arm
-ARM_BEFORE = 0.04  # metres of a torso, with its clothes, that an arm hides which hangs along it
 LIMB_SHARE = 0.6  # of the radius about a shoulder or hip: as far an arm or leg shows the torso, and not the neck
 ROUND = 1.1  # half a limb's width: radius about a joint within which both its limbs show the same
 SEEN = 128  # alpha from which a pixel shows somebody
-LOOKS = 48  # places between a point and the spine, at which it is asked whether anybody is there
-HANGS = np.radians(30.0)  # off the spine, up to which an arm hangs along the torso
 TEXTURE_FADE = (0.02, 0.12)  # of a layer's longer side, see `layers.complete_background`
 MARGIN = 0.05  # of the longer side, around a layer: more than its mesh is larger
 
@@ -83,17 +77,16 @@ def part_layers(layers: Layers, split: Split, skeleton: Skeleton, order: Sequenc
         known = own | _shared(labels, part, skeleton, split.carried, inner)
         above = (ranks > rank[part]) & ~known
         # What lies in front hides a rim more than it covers: there its own colours have run over.
-        front = (dilate(above, 2 * RIM * max(height, width)) > 0) & ~free
+        front = above | (dilate(above, 2 * RIM * max(height, width)) > 0) & ~free
         covered = above & (layers.alpha > 200)
-        hidden = _hidden(part, covered, reach, skeleton)
         if part == CORE:
-            hidden |= _beside(own, covered, labels, skeleton)
-            hidden &= ~_ended_before(hidden, layers.alpha < SEEN, skeleton)
+            hidden = hidden_torso(own, covered, labels, layers.alpha < SEEN, skeleton)
+        else:
+            hidden = hidden_limb(part, own, covered, reach[part], skeleton)
         below = (labels >= 0) & (ranks < rank[part]) & ~known
         sides = judge(layers.color, known, below, 1.3 * RIM * max(height, width) + 3)
-        clean = sides.clean & ~(dilate(known, MIXED) > 0)
-        free |= clean
-        told = np.where(clean, 1 - sides.trust * (1 - sides.share), 1).astype(np.float32)
+        free |= sides.clean
+        told = np.where(sides.clean, 1 - sides.trust * (1 - sides.share), 1).astype(np.float32)
         layer = _layer(layers, own, known, front, hidden, told, PAD if part != CORE else 0.0)
         out[part] = layer if part == CORE else _ended(layer, part, skeleton, split.carried)
     return out
@@ -149,55 +142,6 @@ def _shared(labels: NDArray[np.int8], part: int, skeleton: Skeleton, carried: tu
         cv2.circle(disc, (x, y), max(round(radius), 1), 1, -1)
         out |= (disc > 0) & np.isin(labels, parts)
     return out
-
-
-def _hidden(part: int, above: Mask, reach: dict[int, F32], skeleton: Skeleton) -> Mask:
-    """Where a part goes on below those in front of it, (H, W)."""
-    if part != CORE:
-        return np.asarray(above & (reach[part] < HIDDEN))
-    rows, columns = np.nonzero(above)
-    inside = np.zeros(above.shape, bool)
-    points = np.stack([columns, rows], 1).astype(np.float64)
-    inside[rows, columns] = torso_distance(points, skeleton) < TORSO_BELOW * skeleton.scale
-    return inside
-
-
-def _beside(torso: Mask, covered: Mask, labels: NDArray[np.int8], skeleton: Skeleton) -> Mask:
-    """Where the torso goes on below arms that hang along it, (H, W): its side is not where an arm begins to hide it."""
-    spine = skeleton.points[list(HIPS)].mean(0) - skeleton.points[list(SHOULDERS)].mean(0)
-    hanging = [
-        bone.part for bone, there in zip(BONES, skeleton.bones, strict=True)
-        if there and bone.name.endswith("arm") and _along(skeleton.points[bone.end] - skeleton.points[bone.start], spine)
-    ]  # fmt: skip
-    _, pieces, stats, _ = cv2.connectedComponentsWithStats(torso.astype(np.uint8), connectivity=4)
-    whole = pieces == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())  # not the specks of it beyond an arm
-    near = dilate(whole, 2 * ARM_BEFORE * skeleton.scale) > 0
-    rows, columns = np.nonzero(covered & near & np.isin(labels, hanging))
-    below = np.stack([columns, rows], 1) - skeleton.points[list(SHOULDERS)].mean(0)
-    flank = below @ spine < float(spine @ spine)  # further down there are legs
-    out = np.zeros(covered.shape, bool)
-    out[rows[flank], columns[flank]] = True
-    return out
-
-
-def _ended_before(hidden: Mask, nobody: Mask, skeleton: Skeleton) -> Mask:
-    """Where the torso has ended already, since the picture shows between there and the spine that nobody is there, (H, W)."""
-    chest, hips = (skeleton.points[list(pair)].mean(0) for pair in (SHOULDERS, HIPS))
-    rows, columns = np.nonzero(hidden)
-    points = np.stack([columns, rows], 1).astype(np.float64)
-    along = np.clip((points - chest) @ (hips - chest) / max(float((hips - chest) @ (hips - chest)), 1e-9), 0, 1)
-    spine = chest + along[:, None] * (hips - chest)
-    gone = np.zeros(len(points), bool)
-    for share in np.linspace(0, 1, LOOKS):
-        x, y = np.rint(points + share * (spine - points)).astype(int).T
-        gone |= nobody[np.clip(y, 0, nobody.shape[0] - 1), np.clip(x, 0, nobody.shape[1] - 1)]
-    out = np.zeros(hidden.shape, bool)
-    out[rows, columns] = gone
-    return out
-
-
-def _along(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
-    return float(a @ b) > np.cos(HANGS) * float(np.linalg.norm(a) * np.linalg.norm(b))
 
 
 def _layer(

@@ -1,0 +1,135 @@
+"""How far parts go on below what hides them: a limb as wide as it is seen, a torso as far as it can be.
+
+Nobody sees where a torso ends below an arm. But it is between the shoulders and the hips, a little wider than the lines between
+them and than what is seen of it; and where nobody is seen beside it, before an arm that hangs there, it has ended.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamactor_cli.body_space import HIPS, SHOULDERS
+from dreamactor_cli.renderers.geometry.body_skeleton import BONES, Skeleton, torso_distance
+from dreamactor_cli.renderers.geometry.layers import dilate
+
+Array = NDArray[np.float64]
+F32 = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+MOST = 0.85  # of a limb's radius that lies below what is in front of it
+ALONG = np.linspace(-0.3, 1.7, 21)  # places along a limb's bone, from its root to beyond its end, at which its width is told
+WIDEST = 95.0  # percentile of the distances of its pixels from the bone that is its width there
+ENOUGH = 12  # pixels that tell a width
+PIECE = 0.1  # of the largest piece of the torso: smaller ones are specks of it beyond an arm
+OUTSIDE = 0.06  # metres outside the line between shoulder and hip that lie below an arm
+BEFORE = 0.04  # metres of a torso, with its clothes, that an arm hides which hangs along it
+BULGES = 0.025  # metres that a torso is hidden beyond the hull of what is seen of it
+HANGS = np.radians(30.0)  # off the spine, up to which an arm hangs along the torso
+LOOKS = 48  # places between a point and the spine, at which it is asked whether anybody is there
+
+
+def hidden_limb(part: int, own: Mask, covered: Mask, reach: F32, skeleton: Skeleton) -> Mask:
+    """Where a limb goes on below what lies in front of it, (H, W): as far from its bone as where it is seen.
+
+    Args:
+        own: pixels that show the limb, (H, W).
+        covered: those that show what is in front of it.
+        reach: how near its bones are, in limbs' radii, (H, W).
+    """
+    found = covered & (reach < MOST)
+    bones = [bone for bone in BONES if bone.part == part]
+    if not bones:  # a hand with its fingers
+        return found
+    start, end = skeleton.points[bones[0].start], skeleton.points[bones[0].end]
+    axis = (end - start) / max(float((end - start) @ (end - start)), 1e-9)
+    at, asked = ((_points(mask) - start) @ axis for mask in (own, found))
+    bins, far = np.digitize(at, ALONG), reach[own]
+    widths = np.full(len(ALONG) - 1, np.nan)
+    for number in range(1, len(ALONG)):
+        if (bins == number).sum() >= ENOUGH:
+            widths[number - 1] = np.percentile(far[bins == number], WIDEST)
+    told = np.isfinite(widths)
+    if told.any():
+        middle = (ALONG[1:] + ALONG[:-1]) / 2
+        found[_places(found)] = reach[found] <= np.interp(asked, middle[told], widths[told])
+    return found
+
+
+def hidden_torso(own: Mask, covered: Mask, labels: NDArray[np.int8], nobody: Mask, skeleton: Skeleton) -> Mask:
+    """Where the core goes on below what lies in front of it, (H, W).
+
+    Args:
+        own: pixels that show the core, (H, W).
+        covered: those that show what is in front of it.
+        labels: part of each pixel.
+        nobody: pixels that show nobody.
+        skeleton: of the picture.
+    """
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(own.astype(np.uint8), connectivity=4)
+    sizes = stats[1:, cv2.CC_STAT_AREA]
+    whole = np.isin(pieces, 1 + np.flatnonzero(sizes >= PIECE * sizes.max()))
+    found = np.zeros(own.shape, bool)
+    found[_places(covered)] = torso_distance(_points(covered), skeleton) < OUTSIDE * skeleton.scale
+    found |= _beside(whole, covered, labels, skeleton)
+    found &= _hull(whole, skeleton)
+    return found & ~_ended_before(found, nobody, skeleton)
+
+
+def _places(mask: Mask) -> tuple[NDArray[np.int64], ...]:
+    return np.nonzero(mask)
+
+
+def _points(mask: Mask) -> Array:
+    """Where a mask is, (N, 2) px."""
+    rows, columns = np.nonzero(mask)
+    return np.stack([columns, rows], 1).astype(np.float64)
+
+
+def _spine(skeleton: Skeleton) -> tuple[Array, Array]:
+    """Between the shoulders, (2,) px, and from there to between the hips."""
+    chest, hips = (skeleton.points[list(pair)].mean(0) for pair in (SHOULDERS, HIPS))
+    return chest, hips - chest
+
+
+def _beside(torso: Mask, covered: Mask, labels: NDArray[np.int8], skeleton: Skeleton) -> Mask:
+    """Where the torso goes on below arms that hang along it, (H, W): its side is not where an arm begins to hide it."""
+    chest, spine = _spine(skeleton)
+    hanging = [
+        bone.part for bone, there in zip(BONES, skeleton.bones, strict=True)
+        if there and bone.name.endswith("arm") and _along(skeleton.points[bone.end] - skeleton.points[bone.start], spine)
+    ]  # fmt: skip
+    found = covered & (dilate(torso, 2 * BEFORE * skeleton.scale) > 0) & np.isin(labels, hanging)
+    found[_places(found)] = (_points(found) - chest) @ spine < float(spine @ spine)  # further down there are legs
+    return found
+
+
+def _along(a: Array, b: Array) -> bool:
+    return float(a @ b) > np.cos(HANGS) * float(np.linalg.norm(a) * np.linalg.norm(b))
+
+
+def _hull(torso: Mask, skeleton: Skeleton) -> Mask:
+    """The hull of what is seen of the torso below the shoulders, and a little more, (H, W)."""
+    chest, spine = _spine(skeleton)
+    seen = _points(torso)
+    seen = seen[(seen - chest) @ spine > 0]
+    out = np.zeros(torso.shape, np.uint8)
+    if len(seen):
+        cv2.fillConvexPoly(out, cv2.convexHull(seen.astype(np.int32)), 1)
+    return dilate(out > 0, 2 * BULGES * skeleton.scale) > 0
+
+
+def _ended_before(hidden: Mask, nobody: Mask, skeleton: Skeleton) -> Mask:
+    """Where the torso has ended already, since between there and the spine nobody is seen, (H, W)."""
+    chest, spine = _spine(skeleton)
+    points = _points(hidden)
+    along = np.clip((points - chest) @ spine / max(float(spine @ spine), 1e-9), 0, 1)
+    inwards = chest + along[:, None] * spine - points
+    gone = np.zeros(len(points), bool)
+    for share in np.linspace(0, 1, LOOKS):
+        x, y = np.rint(points + share * inwards).astype(int).T
+        gone |= nobody[np.clip(y, 0, nobody.shape[0] - 1), np.clip(x, 0, nobody.shape[1] - 1)]
+    out = np.zeros(hidden.shape, bool)
+    out[_places(hidden)] = gone
+    return out

@@ -1,0 +1,72 @@
+"""How far limbs and torso go on below what hides them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamactor_cli.renderers.geometry.body_below import hidden_limb, hidden_torso
+from dreamactor_cli.renderers.geometry.body_skeleton import BONE_INDEX, BONES, CORE, PARTS, Skeleton, distances, skeleton_of
+
+from .figures import HEIGHT, WIDTH, figure
+
+Mask = NDArray[np.bool_]
+LEFT_ARM = PARTS.index("left_upper_arm")
+
+
+def _skeleton(moved: dict[int, tuple[float, float]] | None = None) -> Skeleton:
+    body = figure(moved).reference.controls.body
+    assert body is not None
+    return skeleton_of(body, None, 0, WIDTH, HEIGHT)
+
+
+def _strip(a: tuple[int, int], b: tuple[int, int], thickness: int) -> Mask:
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    cv2.line(mask, a, b, 1, thickness)
+    return mask > 0
+
+
+def test_a_limb_is_hidden_as_thin_as_it_is_seen() -> None:
+    skeleton = _skeleton({13: (152.0, 190.0), 15: (152.0, 250.0)})
+    grid = np.stack(np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT)), -1).reshape(-1, 2).astype(np.float64)
+    reach = np.divide(*distances(grid, skeleton, BONES[BONE_INDEX["left_upper_arm"]])).reshape(HEIGHT, WIDTH).astype(np.float32)
+    arm = _strip((152, 100), (152, 190), 9)  # half as wide as arms are
+    across = np.zeros_like(arm)
+    across[135:160, 120:190] = True
+    hidden = hidden_limb(LEFT_ARM, arm & ~across, across, reach, skeleton)
+    columns = np.flatnonzero(hidden[147])
+    assert abs(columns.min() - 147.5) <= 2
+    assert abs(columns.max() - 156.5) <= 2
+    # Of which nothing is seen, it is as wide as such limbs are.
+    assert np.flatnonzero(hidden_limb(LEFT_ARM, np.zeros_like(arm), across, reach, skeleton)[147]).size > 18
+
+
+def _torso(skeleton: Skeleton, arm: Mask) -> tuple[Mask, NDArray[np.int8]]:
+    """What is seen of a torso behind an arm, and the labels of both."""
+    torso = np.zeros((HEIGHT, WIDTH), np.uint8)
+    cv2.fillConvexPoly(torso, np.int32([[158, 94], [82, 94], [96, 196], [144, 196]]), 1)
+    labels = np.full((HEIGHT, WIDTH), -1, np.int8)
+    labels[torso > 0] = CORE
+    labels[arm] = LEFT_ARM
+    return labels == CORE, labels
+
+
+def test_a_torso_is_hidden_no_wider_than_the_hull_of_what_is_seen_and_a_little() -> None:
+    skeleton = _skeleton({13: (158.0, 148.0), 15: (156.0, 196.0)})
+    arm = _strip((160, 100), (156, 200), 26)
+    own, labels = _torso(skeleton, arm)
+    hidden = hidden_torso(own, arm, labels, labels < 0, skeleton)
+    row = np.flatnonzero(hidden[150])
+    assert row.size
+    assert row.max() <= np.flatnonzero(own[150]).max() + 12
+    assert not hidden[:, 166:].any()
+
+
+def test_a_torso_in_two_pieces_goes_on_between_them() -> None:
+    skeleton = _skeleton()
+    across = _strip((60, 150), (180, 150), 24)
+    own, labels = _torso(skeleton, across)
+    hidden = hidden_torso(own, across, labels, labels < 0, skeleton)
+    assert hidden[150, 100:140].all()
+    assert not hidden[150, 170:].any()
