@@ -6,7 +6,8 @@ A bone of the reference turns as the driver's bone has turned since the anchor f
 the driver's build nor its foreshortening is drawn. Picture and driver may begin in different poses: the further an arm or a leg
 of the driver moves, the more the reference's takes the driver's pose: in a filmed clip in all frames alike, unless both begin
 alike, and in a built-in motion, which knows no picture, the further it has moved since the anchor; in absolute motion wholly and
-at once. So with the torso of a filmed driver: the more it bends or turns, the more the reference's is put as the driver's from
+at once. What has come there is seen as the driver's is, though both torsos face differently by some degrees. So with the torso
+of a filmed driver: the more it bends or turns, the more the reference's is put as the driver's from
 the first frame. With ``--bone-length off`` joints move by the driver's displacements instead, scaled by the body's size alone.
 """
 
