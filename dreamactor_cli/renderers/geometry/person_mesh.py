@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 CELLS = 32  # grid cells over the longer side of the picture
 PAD = 0.25  # of the longer side: how far the mesh continues beyond the picture
 MAP_STEP = 3  # px of the frame per sample of the map
+SOLID = 127  # alpha from which somebody is there, and no background between strands of hair
 ENLARGED = 2  # the most that the texture is enlarged: hair and cloth are seen less closely than a face
 
 
@@ -95,14 +96,23 @@ def _near_person(grid: Array, alpha: NDArray[np.uint8], step: float) -> NDArray[
 def _goes_on(grid: Array, alpha: NDArray[np.uint8], step: float, crown: float) -> NDArray[np.bool_]:
     """Which grid vertices may show the picture mirrored above its upper border, (N,); below the border all.
 
-    Only hair that the border cuts goes on above it, and no further than there is hair: a face is not mirrored.
+    Only hair that the border cuts goes on above it: as far as a round head does that is so wide there, and no further than
+    there is hair, for a face is not mirrored.
 
     Args:
         crown: row of the topmost landmark of the face, px.
     """
-    cut = cv2.dilate((alpha[:1] > 0).astype(np.uint8), np.ones((1, 2 * round(step) + 1), np.uint8))[0] > 0
+    height = np.zeros(alpha.shape[1])
+    some = alpha > SOLID
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], some[0], [0]]).astype(np.int8)))
+    radius = 0.5 * float(some[int(np.clip(crown, 0, len(alpha) - 1))].sum())
+    for start, stop in edges.reshape(-1, 2):
+        half = 0.5 * (stop - start)
+        round_ = np.sqrt(np.maximum(max(radius, half) ** 2 - (np.arange(start, stop) + 0.5 - start - half) ** 2, 0))
+        height[start:stop] = round_ - np.sqrt(max(radius, half) ** 2 - half**2)
+    height = cv2.dilate(height[None], np.ones((1, 2 * round(step) + 1), np.uint8))[0]
     x = np.clip(np.rint(grid[:, 0]).astype(int), 0, alpha.shape[1] - 1)
-    return (grid[:, 1] >= 0) | (cut[x] & (grid[:, 1] >= -0.4 * crown))
+    return np.asarray(grid[:, 1] >= -np.minimum(height[x], 0.4 * crown))
 
 
 def _grid(width: int, height: int) -> tuple[Array, NDArray[np.int32], float]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dreamactor_cli import head_space
 from dreamactor_cli.head_space import HeadPose
-from dreamactor_cli.renderers.geometry.person_mesh import PersonMesh
+from dreamactor_cli.renderers.geometry.person_mesh import PersonMesh, _goes_on
 
 from .positions import picture_positions
 
@@ -94,3 +94,13 @@ def test_a_turned_head_leaves_no_hole_in_the_person(person: Person, yaw: float) 
 def test_off_the_frame_nothing_is_drawn(person: Person) -> None:
     vertices = person.mesh.model.move(person.pose, person.landmarks, STILL, STILL)
     assert person.mesh.draw(vertices + [5000.0, 0, 0]) is None
+
+
+@pytest.mark.parametrize(("middle", "above"), [(62, 0), (58, 2), (50, 10), (30, 12)])
+def test_hair_goes_on_above_the_border_as_a_round_head_does(middle: int, above: int) -> None:
+    alpha = np.zeros((240, 200), np.uint8)
+    cv2.circle(alpha, (100, middle), 60, 255, -1)
+    rows = np.arange(-60.0, 1.0)
+    column = np.stack([np.full(len(rows), 100.0), rows], 1)
+    there = _goes_on(column, alpha, 4.0, crown=float(middle))
+    assert -rows[there].min() == pytest.approx(above, abs=2.5)
