@@ -63,6 +63,7 @@ UP = np.array([0.0, -1.0, 0.0])
 
 # Share of a bone's length that is seen, between which its depth passes from what its length says to what the network says.
 FORESHORTENED = (0.85, 0.97)
+LONGEST = 1.12  # of a bone's length, that it may have with what the network says of its depth
 BEST_SHARE = 0.25  # of the frames in which a bone is seen: those where it is least foreshortened tell its length
 TRUSTED = 0.6  # visibility of both ends for a frame to tell a bone's length
 
@@ -111,12 +112,16 @@ def raw_bones(joints_2d: Array, joints_3d: Array, scale: Array) -> Array:
 
 
 def lifted(bones: Array, lengths: Array) -> Array:
-    """Bones (T, 21, 3) px, whose depth agrees with their lengths (T, 21) px where they are clearly foreshortened."""
+    """Bones (T, 21, 3) px, whose depth agrees with their lengths (T, 21) px where they are clearly foreshortened.
+
+    Elsewhere it is the network's, as far as that does not make them longer than they are.
+    """
     seen = np.linalg.norm(bones[..., :2], axis=2)
     known = np.sqrt(np.maximum(lengths**2 - seen**2, 0))
     trust = 1 - smoothstep(seen / np.maximum(lengths, 1e-9), *FORESHORTENED)
     out = bones.copy()
-    deep = bones[..., 2]
+    most = np.sqrt(np.maximum((LONGEST * lengths) ** 2 - seen**2, 0))
+    deep = np.clip(bones[..., 2], -most, most)
     out[..., 2] = trust * np.copysign(known, deep) + (1 - trust) * deep
     return out
 

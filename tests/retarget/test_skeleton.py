@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dreamactor_cli.retarget.contacts import contacts, standing_shift
-from dreamactor_cli.retarget.skeleton import BONES, bone_lengths, lifted, px_per_metre, raw_bones, settled
+from dreamactor_cli.retarget.skeleton import BONES, LONGEST, bone_lengths, lifted, px_per_metre, raw_bones, settled
 from tests.retarget.bodies import picture, pose
 
 
@@ -77,3 +77,15 @@ def test_the_shift_holds_a_sliding_foot_and_the_anchor() -> None:
     assert abs(shift[0]).max() < 1e-3
     assert abs(np.diff(shift[:, 0])).max() < 2
     np.testing.assert_allclose(standing_shift(feet, np.zeros((40, 2), bool), 0), 0)
+
+
+def test_the_network_makes_no_bone_longer_than_it_is() -> None:
+    """An upper arm that is seen at its full length does not also point to the camera, whatever the network says."""
+    lengths = np.full((1, 21), 60.0)
+    bones = np.zeros((1, 21, 3))
+    bones[0, :, 0], bones[0, :, 2] = 60.0, -50.0
+    bones[0, 5] = (64.0, 30.0, -50.0)  # seen longer than it can be: it lies in the plane
+    found = lifted(bones, lengths)
+    assert (np.linalg.norm(found[0], axis=1)[:5] <= LONGEST * 60 + 1e-9).all()
+    assert (found[0, :5, 2] < 0).all()
+    assert found[0, 5, 2] == 0
