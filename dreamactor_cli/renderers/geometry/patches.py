@@ -31,6 +31,7 @@ FARTHER = 8.0  # how much dearer a patch is that comes from the other corner of 
 DIFFER = 800.0  # squared levels by which two patches always count as different: smooth ones are alike wherever they are
 SHARP = 0.2  # of the mean difference of patches in the hole, by which a worse one counts for less by e when they vote
 LAID = 0.01  # how much a colour keeps to its patch, against differences from its four neighbours: it gives way over 10 px
+EVENED = 40.0  # levels by which it gives way at most: letters and lamps among the patches would run out into stains
 SETTLING = 120  # rounds of successive over-relaxation
 OVER = 1.7
 NEXT = ((0, 1), (1, 0), (0, -1), (-1, 0))  # row and column of the neighbours
@@ -67,6 +68,7 @@ def close_hole(picture: F32, hole: U8) -> F32:
     assert field is not None
     voted, open_ = colors.copy(), levels[-1][1]
     _settle(colors, voted, _differences(colors, field, cost, open_, weight), open_)
+    colors = np.clip(colors, voted - EVENED, voted + EVENED)
     closed = colors if scale == 1 else _enlarged_by(colors, picture, hole, field)
     return np.where(hole[..., None] > 0, closed, picture)
 
