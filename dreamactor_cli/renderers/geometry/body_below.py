@@ -53,7 +53,7 @@ def hidden_limb(part: int, own: Mask, covered: Mask, reach: F32, skeleton: Skele
     told = np.isfinite(widths)
     if told.any():
         middle = (ALONG[1:] + ALONG[:-1]) / 2
-        found[_places(found)] = reach[found] <= np.interp(asked, middle[told], widths[told])
+        found[found] = reach[found] <= np.interp(asked, middle[told], widths[told])
     return found
 
 
@@ -71,14 +71,10 @@ def hidden_torso(own: Mask, covered: Mask, labels: NDArray[np.int8], nobody: Mas
     sizes = stats[1:, cv2.CC_STAT_AREA]
     whole = np.isin(pieces, 1 + np.flatnonzero(sizes >= PIECE * sizes.max()))
     found = np.zeros(own.shape, bool)
-    found[_places(covered)] = torso_distance(_points(covered), skeleton) < OUTSIDE * skeleton.scale
+    found[covered] = torso_distance(_points(covered), skeleton) < OUTSIDE * skeleton.scale
     found |= _beside(whole, covered, labels, skeleton)
     found &= _hull(whole, skeleton)
     return found & ~_ended_before(found, nobody, skeleton)
-
-
-def _places(mask: Mask) -> tuple[NDArray[np.int64], ...]:
-    return np.nonzero(mask)
 
 
 def _points(mask: Mask) -> Array:
@@ -101,7 +97,7 @@ def _beside(torso: Mask, covered: Mask, labels: NDArray[np.int8], skeleton: Skel
         if there and bone.name.endswith("arm") and _along(skeleton.points[bone.end] - skeleton.points[bone.start], spine)
     ]  # fmt: skip
     found = covered & (dilate(torso, 2 * BEFORE * skeleton.scale) > 0) & np.isin(labels, hanging)
-    found[_places(found)] = (_points(found) - chest) @ spine < float(spine @ spine)  # further down there are legs
+    found[found] = (_points(found) - chest) @ spine < float(spine @ spine)  # further down there are legs
     return found
 
 
@@ -131,5 +127,5 @@ def _ended_before(hidden: Mask, nobody: Mask, skeleton: Skeleton) -> Mask:
         x, y = np.rint(points + share * inwards).astype(int).T
         gone |= nobody[np.clip(y, 0, nobody.shape[0] - 1), np.clip(x, 0, nobody.shape[1] - 1)]
     out = np.zeros(hidden.shape, bool)
-    out[_places(hidden)] = gone
+    out[hidden] = gone
     return out

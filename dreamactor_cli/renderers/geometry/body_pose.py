@@ -43,10 +43,8 @@ TILT = 0.4  # of the line between the shoulders against the spine, as a share of
 TURN_SLACK = np.radians(5.0)  # beyond the limit that nobody sees
 TORSO_SHEAR = 0.6  # how far the torso follows its four corners, against their similarity
 TURN_LIMIT = np.radians(35.0)
-NECK_TELLS = (
-    0.09,
-    BOWED,
-)  # metres from neck to ears in the picture, between which their line begins to tell how a head is turned
+# Metres from neck to ears in the picture, between which their line begins to tell how a head is turned.
+NECK_TELLS = (0.09, BOWED)
 EARS_TELL = 0.07  # metres between the ears in picture and frame, from which their line tells how a head rolls
 FACE = slice(0, 11)  # joints of nose, eyes, ears and mouth
 BULGE = 0.10  # metres that the middle of the torso stands out before the line between the shoulders

@@ -108,8 +108,9 @@ def _goes_on(grid: Array, alpha: NDArray[np.uint8], step: float, crown: float) -
     radius = 0.5 * float(some[int(np.clip(crown, 0, len(alpha) - 1))].sum())
     for start, stop in edges.reshape(-1, 2):
         half = 0.5 * (stop - start)
-        round_ = np.sqrt(np.maximum(max(radius, half) ** 2 - (np.arange(start, stop) + 0.5 - start - half) ** 2, 0))
-        height[start:stop] = round_ - np.sqrt(max(radius, half) ** 2 - half**2)
+        square = max(radius, half) ** 2
+        off = np.arange(start, stop) + 0.5 - start - half
+        height[start:stop] = np.sqrt(square - off**2) - np.sqrt(square - half**2)
     height = cv2.dilate(height[None], np.ones((1, 2 * round(step) + 1), np.uint8))[0]
     x = np.clip(np.rint(grid[:, 0]).astype(int), 0, alpha.shape[1] - 1)
     return np.asarray(grid[:, 1] >= -np.minimum(height[x], 0.4 * crown))
