@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dreamactor_cli.renderers.geometry.body_below import hidden_limb, hidden_torso
 from dreamactor_cli.renderers.geometry.body_beyond import go_on, nearness
-from dreamactor_cli.renderers.geometry.body_mesh import PAD, cut_by_border
+from dreamactor_cli.renderers.geometry.body_mesh import PAD, THIN, cut_by_border
 from dreamactor_cli.renderers.geometry.body_rims import judge
 from dreamactor_cli.renderers.geometry.body_skeleton import CORE, PARTS, Skeleton
 from dreamactor_cli.renderers.geometry.body_split import Split
@@ -164,7 +164,9 @@ def _layer(
     # Of a neighbour the inside only: its outline, drawn twice, would be too hard.
     inner = np.clip((alpha - 190) / 65, 0, 1) * blur(known.astype(np.float32), 0.8)
     seen, grown = np.maximum(seen, inner) * told, grown | known
-    cover = (grown > 0) & (layers.alpha > 0) | hidden
+    # Strands of hair that touch the border are not cut by it: mirrored beyond it, what is below them would be a second head.
+    least = 0 if beyond else np.where(_rim(alpha.shape), SEEN, 0)
+    cover = (grown > 0) & (layers.alpha > least) | hidden
     below = blur(hidden.astype(np.float32), 1.0) * (alpha / 255) if hidden.any() else np.zeros_like(seen)
     mask = np.maximum(alpha * seen, 255 * below)
     box = _box(cover, MARGIN * max(height, width), round(beyond * max(height, width)))
@@ -174,6 +176,14 @@ def _layer(
     image = np.dstack([color, _cut(np.clip(np.rint(mask), 0, 255).astype(np.uint8), box) * goes_on])
     share = float(known.sum() / max(known.sum() + (hidden & ~known).sum(), 1))
     return PartLayer(image=image, box=box, cover=cover, seen=share)
+
+
+def _rim(shape: tuple[int, ...]) -> Mask:
+    """What lies as near to the border as what only touches it, (H, W)."""
+    out = np.ones(shape, bool)
+    rim = round(THIN * max(shape)) + 1
+    out[rim:-rim, rim:-rim] = False
+    return out
 
 
 def _box(cover: Mask, margin: float, beyond: int) -> Box:

@@ -184,6 +184,16 @@ def _layers(image: U8, shown: Figure) -> dict[int, PartLayer]:
     return part_layers(Layers(color=image, alpha=alpha, background=image, empty=image), cut, skeleton, order)
 
 
+@pytest.mark.parametrize(("share", "cut"), [(0.3, False), (1.0, True)])
+def test_strands_that_touch_the_border_are_not_cut_by_it(standing: Figure, share: float, cut: bool) -> None:
+    """Mirrored above it, what is below them would be a second head."""
+    image, matte = standing.reference.images[0].copy(), standing.reference.matte[0].copy()
+    image[:40, 105:135] = COLORS["head"]
+    matte[:40, 105:135] = np.maximum(matte[:40, 105:135], share)
+    hairy = replace(standing, reference=replace(standing.reference, images=image[None], matte=matte[None]))
+    assert _layers(image, hairy)[CORE].cover[0].any() == cut
+
+
 def test_a_thin_limb_goes_on_as_a_round_end_beyond_its_elbow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(THICKNESS, "left_arm", 9)
     bent = figure({13: (196.0, 120.0), 15: (196.0, 70.0), 17: (197.0, 56.0), 19: (196.0, 54.0), 21: (194.0, 58.0)})
