@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli import rotations
-from dreamactor_cli.body_space import ANKLES, HEAD, HIPS, NUM_JOINTS, SHOULDERS, guessed_joints, shown_joints
+from dreamactor_cli.body_space import ANKLES, EARS, HEAD, HIPS, NUM_JOINTS, SHOULDERS, guessed_joints, shown_joints
 from dreamactor_cli.contracts import Body, Controls, ControlStream, Preset
 from dreamactor_cli.person_space import smoothstep
 from dreamactor_cli.retarget import regions
@@ -58,7 +58,6 @@ APART = (60.0, 120.0)  # degrees between the torsos of picture and driver, betwe
 NECK_BEND = 0.4  # rad that the neck bends before a head that is not driven rolls with the shoulders
 LEGS = np.array([bone.part == "legs" for bone in BONES])
 FEET = ((27, 29, 31), (28, 30, 32))
-EARS = (7, 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

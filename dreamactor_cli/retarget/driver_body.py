@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli import rotations
-from dreamactor_cli.body_space import HEAD, HIPS, NUM_JOINTS, SHOULDERS, SHOWN
+from dreamactor_cli.body_space import EARS, HEAD, HIPS, NUM_JOINTS, SHOULDERS, SHOWN
 from dreamactor_cli.contracts import Body, Controls, ControlStream
 from dreamactor_cli.person_space import smoothstep
 from dreamactor_cli.retarget.skeleton import bone_lengths, lifted, point, px_per_metre, raw_bones
@@ -24,7 +24,6 @@ SEEN_SHARE = 0.5  # of the frames in which a driver shows a joint for it to coun
 QUICK = (0.004, 0.012)
 SURE = (0.5, 0.8)  # visibility of a joint whose quick moves count: all noise, and all motion
 SCALE_SECONDS = 0.6  # over which the camera's scale is smoothed: it changes as slowly as people walk
-EARS = (7, 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

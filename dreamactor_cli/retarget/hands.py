@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dreamactor_cli import rotations
 from dreamactor_cli.body_space import SHOWN, WRISTS
 from dreamactor_cli.contracts import Body, Controls, ControlStream, Hands
-from dreamactor_cli.retarget.skeleton import px_per_metre
+from dreamactor_cli.retarget.skeleton import UP, px_per_metre
 from dreamactor_cli.retarget.smoothing import ease_from_anchor, smooth
 
 Array = NDArray[np.float64]
@@ -26,7 +26,6 @@ BONES = tuple((0 if k % 4 == 1 else k - 1, k) for k in range(1, 21))
 MIDDLE, INDEX, PINKY = 9, 5, 17  # first joints of fingers
 EASE = 5  # frames in which a hand comes and goes
 SCAN = 256  # frames read at a time when the whole clip is looked at
-UP = np.array([0.0, -1.0, 0.0])
 
 
 def lifted_hand(joints_2d: Array, joints_3d: Array) -> Array:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from dreamactor_cli import head_space
+from dreamactor_cli.body_space import EARS, SHOULDERS
 from dreamactor_cli.contracts import Controls, Face, Head
 from dreamactor_cli.person_space import still_field
 
-EARS, SHOULDERS = (7, 8), (11, 12)
 EYES_OF_SHOULDERS = 0.18  # distance of the eyes as a share of the shoulders' width
 
 

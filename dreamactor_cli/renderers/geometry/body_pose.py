@@ -11,13 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.body_space import HIPS, SHOULDERS
+from dreamactor_cli.body_space import EARS, HIPS, SHOULDERS
 from dreamactor_cli.renderers.geometry.body_mesh import BodyMesh
 from dreamactor_cli.renderers.geometry.body_skeleton import (
     BONE_INDEX,
     BONES,
     BOWED,
-    EARS,
     HEAD,
     NECK,
     SIDES,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.body_space import FINGERS, HIPS, NUM_JOINTS, SHOULDERS, SHOWN, WRISTS, guessed_joints, shown_joints
+from dreamactor_cli.body_space import EARS, FINGERS, HIPS, NUM_JOINTS, SHOULDERS, SHOWN, WRISTS, guessed_joints, shown_joints
 from dreamactor_cli.contracts import Body, Hands
 
 Array = NDArray[np.float64]
@@ -21,7 +21,6 @@ Array = NDArray[np.float64]
 KNUCKLES = (NUM_JOINTS, NUM_JOINTS + 1)
 NECK, SKULL = NUM_JOINTS + 2, NUM_JOINTS + 3
 NUM_POINTS = NUM_JOINTS + 4
-EARS = (7, 8)
 
 HEAD_DISC = 0.11  # metres around the middle of the head, as far as the chin
 BOWED = 0.14  # metres in the picture from neck to ears, below which a head hangs before the chest
