@@ -11,7 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.body_space import EARS, HIPS, SHOULDERS
+from dreamactor_cli.body_space import ANKLES, EARS, HIPS, KNEES, SHOULDERS, SHOWN
+from dreamactor_cli.body_space import FEET as FOOT_JOINTS
+from dreamactor_cli.renderers.geometry.body_feet import foot_map
 from dreamactor_cli.renderers.geometry.body_mesh import BodyMesh
 from dreamactor_cli.renderers.geometry.body_skeleton import (
     BONE_INDEX,
@@ -56,11 +58,13 @@ class Placement(NamedTuple):
 
     Attributes:
         points: (37, 2), px.
+        depth: (37,), px, larger is farther.
         size: of the body against the picture.
         turn: of the torso against the picture, rad; positive takes the person's left side away from the camera.
     """
 
     points: Array
+    depth: Array
     size: float
     turn: float
 
@@ -101,7 +105,8 @@ class BodyPose:
         """The skeleton of a frame, from its joints (33, 2) px and (33, 3) metres, ``scale`` px each."""
         grown = _total_length(space) / max(self._length, 1e-6)
         size = float(np.clip(grown * scale / self._rest.scale, *SIZES))
-        return Placement(with_points(joints), size, _wrapped(torso_turn(space) - self._turn))
+        depth = with_points(space)[:, 2] * scale
+        return Placement(with_points(joints), depth, size, _wrapped(torso_turn(space) - self._turn))
 
     def move(self, matrices: Array, slide: Array) -> Array:
         """Places (N, 2) px of the nodes in a frame, by the maps of the bones from `matrices` and what `slide` adds."""
@@ -221,6 +226,9 @@ class BodyPose:
         if bone.name in RIGID:
             along = size
             if bone.name in FEET:
+                foot = self._foot(index, target, place, flip)
+                if foot is not None:
+                    return np.column_stack([foot, points[bone.start] - foot @ start])
                 turn = float(np.clip(FOOT_TURN * turn, -FOOT_LIMIT, FOOT_LIMIT))
             else:
                 mine, theirs = BONES[index - 1], BONES[target - 1]
@@ -231,6 +239,16 @@ class BodyPose:
         normal = np.array([-e[1], e[0]])
         linear = _rotation(turn) @ (along * np.outer(e, e) + size * np.outer(normal, normal)) @ flip
         return np.column_stack([linear, points[bone.start] - linear @ start])
+
+    def _foot(self, index: int, target: int, place: Placement, flip: Array) -> Array | None:
+        """Linear map (2, 2) of a foot that picture and frame tell the direction of, onto itself or that of the other side."""
+        mine, theirs = ([KNEES[side], ANKLES[side], *FOOT_JOINTS[side]] for side in (SIDES.index(BONES[b].name.split("_")[0]) for b in (index, target)))
+        if self._rest.score[mine].min() < SHOWN:
+            return None
+        rest = np.column_stack([self._rest.points[mine] @ flip.T, self._rest.depth[mine] * self._rest.scale])
+        now = np.column_stack([place.points[theirs], place.depth[theirs]])
+        foot = foot_map(rest, now / place.size, self._rest.scale)
+        return None if foot is None else place.size * foot @ flip
 
 
 def fit_similarity(source: Array, target: Array, weights: Array) -> Array:

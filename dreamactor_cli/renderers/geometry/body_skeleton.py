@@ -56,11 +56,12 @@ FINE = 40.0  # px, the least size of a hand whose fingers move
 CORE = 0
 PARTS = (
     "core", "left_upper_arm", "left_forearm", "right_upper_arm", "right_forearm", "left_thigh", "left_shin", "right_thigh",
-    "right_shin", "left_hand", "right_hand", "head",
+    "right_shin", "left_hand", "right_hand", "head", "left_foot", "right_foot",
 )  # fmt: skip
 HAND_PARTS = (9, 10)
+FOOT_PARTS = (12, 13)
 HEAD_PART = 11  # carried by the core, unless it hangs before it
-CARRIERS = {2: 1, 4: 3, 9: 2, 10: 4, 6: 5, 8: 7}  # what hangs on which limb, from the body outwards
+CARRIERS = {2: 1, 4: 3, 9: 2, 10: 4, 6: 5, 8: 7, 12: 6, 13: 8}  # what hangs on which limb, from the body outwards
 TORSO, HEAD = 0, 1  # bones
 
 
@@ -76,11 +77,12 @@ def _limbs(side: int) -> tuple[list[Bone], list[Joint]]:
         Bone(f"{label}_hand", wrist, KNUCKLES[side], (0.045, 0.055), fore),
         Bone(f"{label}_thigh", hip, knee, (0.115, 0.080), thigh),
         Bone(f"{label}_shin", knee, ankle, (0.078, 0.055), shin),
-        Bone(f"{label}_foot", ankle, toes, (0.060, 0.055), shin),
+        Bone(f"{label}_foot", ankle, toes, (0.060, 0.055), FOOT_PARTS[side]),
     ]
     joints = [
         Joint(shoulder, 0.10, (CORE, upper)), Joint(elbow, 0.07, (upper, fore)), Joint(hip, 0.13, (CORE, thigh)),
         Joint(knee, 0.09, (thigh, shin)), Joint(wrist, 0.05, (fore, HAND_PARTS[side])),
+        Joint(ankle, 0.06, (shin, FOOT_PARTS[side])),
     ]  # fmt: skip
     return bones, joints
 

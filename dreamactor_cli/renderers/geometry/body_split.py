@@ -43,7 +43,7 @@ NOBODY = -1
 SOMEBODY = 0.4  # alpha from which a pixel is told to be of a part
 TORSO_REACH = 0.09  # metres beyond the line between the joints that are as near as a limb's radius
 INSIDE = 0.62  # how near the inside of the torso is, in limbs' radii: limbs in front of it are nearer
-LEGS = tuple(index for index, name in enumerate(PARTS) if name.endswith(("thigh", "shin")))
+LEGS = tuple(index for index, name in enumerate(PARTS) if name.endswith(("thigh", "shin", "foot")))
 SKIRT_FACING = 0.13  # metres between the hips in the picture from which legs are seen from the front
 CHEST = 0.5  # of the way from shoulders to hips that is torso for certain where the hips are not seen
 SURE = 0.45  # lead in limbs' radii from which no edge of the picture is asked
@@ -66,9 +66,9 @@ class Split:
 
     Attributes:
         labels: (h, w), index in `PARTS` or `NOBODY`, at the scale of ``shrink``.
-        reach: (12, h, w), how near each part's bones are in limbs' radii; infinite where a part is not there.
+        reach: (P, h, w), how near each part's bones are in limbs' radii; infinite where a part is not there.
         shrink: px of the labels per px of the picture.
-        carried: part that carries the bones of each part, (12,): itself, or the core for legs under a skirt and an upright head.
+        carried: part that carries the bones of each part, (P,): itself, or the core for legs under a skirt and an upright head.
     """
 
     labels: NDArray[np.int8]
@@ -201,7 +201,7 @@ def _share(person: Mask, points: Array, shrink: float) -> float:
 
 
 def _reach(points: Array, skeleton: Skeleton, carried: tuple[int, ...]) -> Array:
-    """How near each part's bones are to points (N, 2) px, in limbs' radii, (12, N)."""
+    """How near each part's bones are to points (N, 2) px, in limbs' radii, (P, N)."""
     out = np.full((len(PARTS), len(points)), np.inf)
     for index, bone in enumerate(BONES):
         if not skeleton.bones[index]:
