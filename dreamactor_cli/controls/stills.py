@@ -8,7 +8,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from dreamactor_cli.body_space import KNEES
+from dreamactor_cli.body_space import ELBOWS, HIPS, KNEES, SHOULDERS, WRISTS
 from dreamactor_cli.contracts import F32, U8, Body, Controls, Face, Hands, Head
 from dreamactor_cli.controls.body import stack_bodies
 from dreamactor_cli.controls.face import describe_faces, identity_of
@@ -23,6 +23,9 @@ from dreamactor_cli.person_space import still_field
 
 MIN_SIDE = 16  # px
 _MASK_SIDE = 512  # px
+_MARGIN = 0.2  # of the upper half of a body, around it
+_ARM = 0.26  # thickness of an arm, in lengths of the torso
+_ARM_SEEN = 0.6
 _LEGS_SEEN = 0.45  # mean score of the knees from which a picture shows more than half a body
 
 
@@ -169,13 +172,24 @@ class _StillReader:
         """How much of each pixel is the person, (H, W), 0..1.
 
         The network for portraits looks at the whole picture, and takes legs, and what stands beside them, for half a person. That
-        of the pose looks at the person alone, but knows little of hair and shoulders seen from near.
+        of the pose looks at the person alone, but knows little of hair and shoulders seen from near, and loses arms that hang
+        before a bright wall: along arms both have their say.
         """
-        mask = self._pose.mask() if skeleton is not None and skeleton.score[list(KNEES)].mean() > _LEGS_SEEN else None
-        if mask is None:
-            mask = self._mask(shrink(view.work, _MASK_SIDE))
-        full = cv2.resize(mask, (view.width, view.height), interpolation=cv2.INTER_LINEAR)
-        return np.clip(full, 0, 1).astype(np.float32)
+        if skeleton is None or skeleton.score[list(KNEES)].mean() <= _LEGS_SEEN or (body := self._pose.mask()) is None:
+            return self._portrait(view.work, view.width, view.height)
+        full = np.clip(cv2.resize(body, (view.width, view.height), interpolation=cv2.INTER_LINEAR), 0, 1).astype(np.float32)
+        x0, y0, x1, y1 = _upper_half(skeleton, view)
+        if min(x1 - x0, y1 - y0) < MIN_SIDE:
+            return full
+        upper = self._portrait(view.rgb[y0:y1, x0:x1], x1 - x0, y1 - y0)
+        there = full[y0:y1, x0:x1]
+        np.maximum(there, upper * _arms(skeleton, view)[y0:y1, x0:x1], out=there)
+        return full
+
+    def _portrait(self, picture: U8, width: int, height: int) -> F32:
+        """What the network for portraits says of a picture, (height, width), 0..1."""
+        mask = self._mask(shrink(picture, _MASK_SIDE))
+        return np.clip(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1).astype(np.float32)
 
     def close(self) -> None:
         self._finder.close()
@@ -184,6 +198,27 @@ class _StillReader:
         self._eager_mesh.close()
         self._pose.close()
         self._mask.close()
+
+
+def _upper_half(skeleton: Skeleton, view: View) -> tuple[int, int, int, int]:
+    """First column and row of what a picture shows of a body from the hips up and of its arms, and one past the last, px."""
+    joints = skeleton.joints_2d[: max(HIPS) + 1]
+    low, high = joints.min(0), joints.max(0)
+    margin = _MARGIN * float((high - low).max())
+    x0, y0 = np.maximum(low - margin, 0).astype(int).tolist()
+    return x0, y0, min(int(high[0] + margin), view.width), min(int(high[1] + margin), view.height)
+
+
+def _arms(skeleton: Skeleton, view: View) -> F32:
+    """1 along the arms that a picture shows well, 0 elsewhere, (H, W)."""
+    out = np.zeros((view.height, view.width), np.uint8)
+    joints = skeleton.joints_2d
+    thick = _ARM * float(np.linalg.norm(joints[list(SHOULDERS)].mean(0) - joints[list(HIPS)].mean(0)))
+    for bone in zip((*SHOULDERS, *ELBOWS), (*ELBOWS, *WRISTS), strict=True):
+        if skeleton.score[list(bone)].min() > _ARM_SEEN:
+            start, end = (tuple(np.rint(joints[joint]).astype(int).tolist()) for joint in bone)
+            cv2.line(out, start, end, 255, max(round(thick), 1))
+    return cv2.GaussianBlur(out, (0, 0), max(0.1 * thick, 0.3)).astype(np.float32) / 255
 
 
 def _is_face(landmarks: F32, view: View) -> bool:

@@ -26,6 +26,8 @@ PIECE = 0.1  # of the largest piece of the torso: smaller ones are specks of it 
 OUTSIDE = 0.06  # metres outside the line between shoulder and hip that lie below an arm
 BEFORE = 0.04  # metres of a torso, with its clothes, that an arm hides which hangs along it
 BULGES = 0.025  # metres that a torso is hidden beyond the hull of what is seen of it
+ROWS = np.linspace(-0.2, 1.4, 81)  # places along the spine at which the torso's width is told, in its lengths
+EDGE = 0.01  # metres that a torso is wider than it is told to be
 HANGS = np.radians(30.0)  # off the spine, up to which an arm hangs along the torso
 LOOKS = 48  # places between a point and the spine, at which it is asked whether anybody is there
 
@@ -73,7 +75,7 @@ def hidden_torso(own: Mask, covered: Mask, labels: NDArray[np.int8], nobody: Mas
     found = np.zeros(own.shape, bool)
     found[covered] = torso_distance(_points(covered), skeleton) < OUTSIDE * skeleton.scale
     found |= _beside(whole, covered, labels, skeleton)
-    found &= _hull(whole, skeleton)
+    found &= _hull(whole, skeleton) & _between(whole, found, nobody, skeleton)
     return found & ~_ended_before(found, nobody, skeleton)
 
 
@@ -114,6 +116,37 @@ def _hull(torso: Mask, skeleton: Skeleton) -> Mask:
     if len(seen):
         cv2.fillConvexPoly(out, cv2.convexHull(seen.astype(np.int32)), 1)
     return dilate(out > 0, 2 * BULGES * skeleton.scale) > 0
+
+
+def _between(torso: Mask, hidden: Mask, nobody: Mask, skeleton: Skeleton) -> Mask:
+    """Where the torso can be hidden: no wider than between the places above and below at which it is seen to end, (H, W)."""
+    chest, spine = _spine(skeleton)
+    length = max(float(np.linalg.norm(spine)), 1e-6)
+    across = np.array([-spine[1], spine[0]]) / length
+    seen, asked = _points(torso), _points(hidden)
+    rows = [np.digitize((points - chest) @ spine / length**2, ROWS) for points in (seen, asked)]
+    out = hidden.copy()
+    kept = np.ones(len(asked), bool)
+    for side in (-1.0, 1.0):
+        widths, ends = np.full(len(ROWS) + 1, np.nan), np.zeros(len(ROWS) + 1, bool)
+        far = side * (seen - chest) @ across
+        for row in np.unique(rows[0]):
+            here = rows[0] == row
+            last = int(np.flatnonzero(here)[far[here].argmax()])
+            widths[row] = far[last]
+            beyond = seen[last] + side * across * np.arange(2, 5)[:, None]
+            x, y = np.rint(beyond).astype(int).T
+            ends[row] = nobody[np.clip(y, 0, nobody.shape[0] - 1), np.clip(x, 0, nobody.shape[1] - 1)].all()
+        if not ends.any():
+            continue
+        told = np.flatnonzero(ends)
+        middle = np.arange(len(widths))
+        most = np.fmax(np.interp(middle, told, widths[told]), widths) + EDGE * skeleton.scale
+        # Above and below all places where it is seen to end, nobody knows.
+        most[: told[0]], most[told[-1] + 1 :] = np.inf, np.inf
+        kept &= side * (asked - chest) @ across <= most[rows[1]]
+    out[hidden] = kept
+    return out
 
 
 def _ended_before(hidden: Mask, nobody: Mask, skeleton: Skeleton) -> Mask:

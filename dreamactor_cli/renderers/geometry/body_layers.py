@@ -136,7 +136,15 @@ def _shared(labels: NDArray[np.int8], part: int, skeleton: Skeleton, carried: tu
         x, y = np.rint(skeleton.points[joint.point]).astype(int).tolist()
         most = joint.radius * skeleton.scale * (LIMB_SHARE if CORE in parts and part != CORE else 1.0)
         reach = max(round(0.5 * most), 1)
-        around = inner[max(y - reach, 0) : max(y + reach + 1, 0), max(x - reach, 0) : max(x + reach + 1, 0)]
+        top, left = max(y - reach, 0), max(x - reach, 0)
+        around = inner[top : max(y + reach + 1, 0), left : max(x + reach + 1, 0)]
+        if CORE not in parts:  # a bone may lie beside the middle of its limb, and before the torso
+            wide = slice(max(top - 2 * reach, 0), top + 5 * reach), slice(max(left - 2 * reach, 0), left + 5 * reach)
+            own = cv2.distanceTransform(np.isin(labels[wide], parts).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+            around = own[top - wide[0].start :, left - wide[1].start :][: around.shape[0], : around.shape[1]]
+            if around.size:
+                row, column = np.unravel_index(around.argmax(), around.shape)
+                x, y = left + int(column), top + int(row)
         radius = min(most, ROUND * float(around.max(initial=0.0)))
         disc = np.zeros(labels.shape, np.uint8)
         cv2.circle(disc, (x, y), max(round(radius), 1), 1, -1)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli.body_space import HIPS, KNEES, WRISTS
+from dreamactor_cli.renderers.geometry.body_seams import given_back
 from dreamactor_cli.renderers.geometry.body_skeleton import (
     BONES,
     CORE,
@@ -44,6 +45,7 @@ SOMEBODY = 0.4  # alpha from which a pixel is told to be of a part
 TORSO_REACH = 0.09  # metres beyond the line between the joints that are as near as a limb's radius
 INSIDE = 0.62  # how near the inside of the torso is, in limbs' radii: limbs in front of it are nearer
 LEGS = tuple(index for index, name in enumerate(PARTS) if name.endswith(("thigh", "shin", "foot")))
+THIGHS = tuple(index for index, name in enumerate(PARTS) if name.endswith("thigh"))
 SKIRT_FACING = 0.13  # metres between the hips in the picture from which legs are seen from the front
 CHEST = 0.5  # of the way from shoulders to hips that is torso for certain where the hips are not seen
 SURE = 0.45  # lead in limbs' radii from which no edge of the picture is asked
@@ -97,6 +99,12 @@ def split(image: U8, alpha: F32, skeleton: Skeleton, order: Sequence[int]) -> Sp
     reach = _reach(points, skeleton, carried).reshape(len(PARTS), size[1], size[0])
     near = by_ways(reach, small, person, _units(skeleton, reach, shrink), INSIDE)
     labels = _labels(small, person, _priority(near, order))
+    for bone, there in zip(BONES, skeleton.bones, strict=True):
+        if there and bone.name.endswith("arm"):
+            a, b = skeleton.points[bone.start], skeleton.points[bone.end]
+            along = (points - a) @ (b - a) / max(float((b - a) @ (b - a)), 1e-9)
+            labels = given_back(labels, small, bone.part, (CORE, *THIGHS), along.reshape(labels.shape))
+    labels = _whole(labels, reach)
     return Split(labels=labels, reach=reach.astype(np.float32), shrink=shrink, carried=carried)
 
 

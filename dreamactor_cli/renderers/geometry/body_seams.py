@@ -1,0 +1,77 @@
+"""What a limb has taken of the body beside it, given back by colour.
+
+The bone of an arm that hangs along the torso may lie at the arm's inner side. What is near it then counts as the arm, and is a
+strip of shorts or shirt that comes along when the arm is lifted. Across the limb, from the body outwards, the outer half shows
+what the limb looks like there, and the body beside it what the body does.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.int8]
+Mask = NDArray[np.bool_]
+
+PLACES = 24  # along a limb, at which colours are told
+FEW = 6  # pixels that tell a colour
+NOISE = 8.0  # levels by which colours of one thing differ at least
+APART = 2.0  # distance of both colours, in their spread, from which they are told apart
+LEVELS = 90.0  # and in levels: a shade on a sleeve is no border
+EVEN = 30.0  # levels by which the limb's own colour may differ: bare skin does less
+RIM = 1.5  # px of the working size along the outline that tell nothing: the background shines into them
+LIKELIER = 3.0  # difference of squared distances, in their spread, from which a pixel is the body's
+
+
+def given_back(labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[int, ...], along: Array) -> Labels:
+    """Labels (h, w) in which the inner pixels of a limb that have the colours of the body beside it are the body's.
+
+    Args:
+        labels: part of each pixel, (h, w).
+        image: RGB, (h, w, 3).
+        limb: the part in question.
+        body: parts beside it.
+        along: how far each pixel lies along the limb, 0 at its root and 1 at its end, (h, w).
+    """
+    mine, theirs = labels == limb, np.isin(labels, body)
+    if not mine.any() or not theirs.any():
+        return labels
+    away, nearest = cv2.distanceTransformWithLabels(
+        (~theirs).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    beside = cv2.distanceTransform((~mine).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    inner = cv2.distanceTransform((labels >= 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > RIM
+    pixels = image.astype(np.float64)
+    place = np.clip((along * PLACES).astype(int), -1, PLACES)
+    out = labels.copy()
+    owner = np.full(int(nearest.max()) + 1, -1, np.int8)
+    owner[nearest[theirs]] = labels[theirs]
+    for number in range(PLACES):
+        here = np.abs(place - number) <= 1
+        own = mine & here
+        if own.sum() < FEW or away[own].min() > 2:
+            continue
+        half = 0.5 * float(away[own].max())
+        told = _colors(pixels[own & inner & (away > half)]), _colors(pixels[theirs & here & (beside <= 2 * half) & (beside > 1.5)])
+        if told[0] is None or told[1] is None:
+            continue
+        (limb_color, limb_spread), (body_color, body_spread) = told
+        apart = float(np.linalg.norm(limb_color - body_color))
+        if limb_spread > EVEN**2 or apart < LEVELS or apart < APART * np.sqrt(0.5 * (limb_spread + body_spread)):
+            continue
+        asked = mine & (place == number) & (away <= half)
+        off = [((pixels[asked] - color) ** 2).sum(1) / spread for color, spread in told]  # type: ignore[misc]
+        back = np.zeros_like(asked)
+        back[asked] = off[0] - off[1] > LIKELIER
+        out[back] = owner[nearest[back]]
+    return out
+
+
+def _colors(pixels: Array) -> tuple[Array, float] | None:
+    """Median colour (3,) of pixels (N, 3), and their variance about it; None of too few."""
+    if len(pixels) < FEW:
+        return None
+    middle = np.median(pixels, axis=0)
+    return middle, float(np.median(((pixels - middle) ** 2).mean(1))) + NOISE**2
