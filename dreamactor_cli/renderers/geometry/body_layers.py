@@ -18,11 +18,12 @@ from dreamactor_cli.renderers.geometry.body_below import hidden_limb, hidden_tor
 from dreamactor_cli.renderers.geometry.body_beyond import go_on, nearness
 from dreamactor_cli.renderers.geometry.body_mesh import PAD, THIN, cut_by_border
 from dreamactor_cli.renderers.geometry.body_rims import judge
-from dreamactor_cli.renderers.geometry.body_skeleton import CORE, PARTS, Skeleton
+from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CORE, PARTS, Skeleton
 from dreamactor_cli.renderers.geometry.body_split import Split
 from dreamactor_cli.renderers.geometry.layers import Layers, blur, complete_background, dilate
 from dreamactor_cli.renderers.geometry.texture import Box
 
+Array = NDArray[np.float64]
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -133,23 +134,42 @@ def _shared(labels: NDArray[np.int8], part: int, skeleton: Skeleton, carried: tu
         parts = [carried[p] for p in joint.parts]
         if part not in parts:
             continue
-        x, y = np.rint(skeleton.points[joint.point]).astype(int).tolist()
+        middle = skeleton.points[joint.point]
         most = joint.radius * skeleton.scale * (LIMB_SHARE if CORE in parts and part != CORE else 1.0)
         reach = max(round(0.5 * most), 1)
-        top, left = max(y - reach, 0), max(x - reach, 0)
-        around = inner[top : max(y + reach + 1, 0), left : max(x + reach + 1, 0)]
-        if CORE not in parts:  # a bone may lie beside the middle of its limb, and before the torso
-            wide = slice(max(top - 2 * reach, 0), top + 5 * reach), slice(max(left - 2 * reach, 0), left + 5 * reach)
-            own = cv2.distanceTransform(np.isin(labels[wide], parts).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-            around = own[top - wide[0].start :, left - wide[1].start :][: around.shape[0], : around.shape[1]]
-            if around.size:
-                row, column = np.unravel_index(around.argmax(), around.shape)
-                x, y = left + int(column), top + int(row)
-        radius = min(most, ROUND * float(around.max(initial=0.0)))
+        if CORE in parts:
+            x, y = np.rint(middle).astype(int).tolist()
+            widest = float(inner[max(y - reach, 0) : max(y + reach + 1, 0), max(x - reach, 0) : max(x + reach + 1, 0)].max(initial=0.0))
+        else:
+            carrier = next(bone for bone in BONES if bone.part == joint.parts[0])
+            way = skeleton.points[carrier.end] - skeleton.points[carrier.start]
+            x, y, widest = _across(np.isin(labels, parts), middle, way, reach)
+        radius = min(most, ROUND * widest)
         disc = np.zeros(labels.shape, np.uint8)
         cv2.circle(disc, (x, y), max(round(radius), 1), 1, -1)
         out |= (disc > 0) & np.isin(labels, parts)
     return out
+
+
+def _across(limb: Mask, joint: Array, direction: Array, reach: int) -> tuple[int, int, float]:
+    """Middle of a limb (H, W) beside a joint, column and row, and half its width there, px: its bone may lie beside it.
+
+    Args:
+        joint: (2,) px.
+        direction: of the limb, (2,).
+        reach: how far beside the joint the middle may be, px.
+    """
+    normal = np.array([-direction[1], direction[0]]) / max(float(np.linalg.norm(direction)), 1e-6)
+    steps = np.array(sorted(range(-reach, reach + 1), key=abs))
+    x, y = np.rint(joint + steps[:, None] * normal).astype(int).T
+    x0, y0, x1, y1 = max(x.min() - 2 * reach, 0), max(y.min() - 2 * reach, 0), x.max() + 2 * reach + 1, y.max() + 2 * reach + 1
+    inside = limb[y0:y1, x0:x1].astype(np.uint8)
+    at = (x >= x0) & (y >= y0) & (x < x0 + inside.shape[1]) & (y < y0 + inside.shape[0]) if inside.size else np.zeros(len(x), bool)
+    if not at.any():
+        return int(round(joint[0])), int(round(joint[1])), 0.0
+    depth = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_5)[y[at] - y0, x[at] - x0]
+    best = int(depth.argmax())
+    return int(x[at][best]), int(y[at][best]), float(depth[best])
 
 
 def _layer(

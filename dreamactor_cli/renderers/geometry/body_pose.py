@@ -31,7 +31,7 @@ from dreamactor_cli.renderers.geometry.body_skeleton import (
 
 Array = NDArray[np.float64]
 
-LENGTHS = (0.22, 1.4)  # of a limb in the frame against the picture, beside the body's own change of size
+LENGTHS = (0.22, 2.0)  # of a limb in the frame against the picture, beside the body's own change of size
 # Bones that tell how large a body is.
 MEASURED = ((11, 12), (23, 24), (11, 23), (12, 24), (11, 13), (12, 14), (23, 25), (24, 26))
 RIGID = ("left_hand", "right_hand", "left_foot", "right_foot")  # bones that keep their length
