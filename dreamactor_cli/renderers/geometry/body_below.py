@@ -28,6 +28,7 @@ BEFORE = 0.04  # metres of a torso, with its clothes, that an arm hides which ha
 BULGES = 0.025  # metres that a torso is hidden beyond the hull of what is seen of it
 ROWS = np.linspace(-0.2, 1.4, 81)  # places along the spine at which the torso's width is told, in its lengths
 EDGE = 0.01  # metres that a torso is wider than it is told to be
+SHOULDER_RISES, NECK_RISES = 0.05, 0.09  # metres of shoulders and neck above the line between the shoulders
 HANGS = np.radians(30.0)  # off the spine, up to which an arm hangs along the torso
 LOOKS = 48  # places between a point and the spine, at which it is asked whether anybody is there
 
@@ -76,6 +77,8 @@ def hidden_torso(own: Mask, covered: Mask, labels: NDArray[np.int8], nobody: Mas
     found[covered] = torso_distance(_points(covered), skeleton) < OUTSIDE * skeleton.scale
     found |= _beside(whole, covered, labels, skeleton)
     found &= _hull(whole, skeleton) & _between(whole, found, nobody, skeleton)
+    if skeleton.bowed:
+        found |= covered & _neckline(own.shape, skeleton)
     return found & ~_ended_before(found, nobody, skeleton)
 
 
@@ -116,6 +119,17 @@ def _hull(torso: Mask, skeleton: Skeleton) -> Mask:
     if len(seen):
         cv2.fillConvexPoly(out, cv2.convexHull(seen.astype(np.int32)), 1)
     return dilate(out > 0, 2 * BULGES * skeleton.scale) > 0
+
+
+def _neckline(shape: tuple[int, ...], skeleton: Skeleton) -> Mask:
+    """Where shoulders rise to the neck below a head that hangs before them, (H, W)."""
+    chest, spine = _spine(skeleton)
+    up = -spine / max(float(np.linalg.norm(spine)), 1e-6) * skeleton.scale
+    left, right = skeleton.points[list(SHOULDERS)]
+    out = np.zeros(shape, np.uint8)
+    corners = [left, left + SHOULDER_RISES * up, chest + NECK_RISES * up, right + SHOULDER_RISES * up, right]
+    cv2.fillConvexPoly(out, np.rint(corners).astype(np.int32), 1)
+    return out > 0
 
 
 def _between(torso: Mask, hidden: Mask, nobody: Mask, skeleton: Skeleton) -> Mask:
