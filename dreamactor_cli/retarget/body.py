@@ -49,6 +49,7 @@ SPINE_GIVES = 0.1  # of the spine: how far the shoulders go where the driver's w
 NECK_GIVES = 0.3  # of the neck: likewise the head
 LEAN = 0.25  # of the spine: how far the shoulders of a standing reference go with those of a driver without legs
 RISE = 0.12  # of the spine: how far a body rises that the lower edge of the picture cuts
+SINK = 0.5  # of the spine: how far it sinks before a driver who squats: no further than that it is still in the picture
 ARRIVES = (10.0, 75.0)  # degrees that a built-in motion's limb has moved, between which the reference's takes its pose
 FOLLOWS = (10.0, 30.0)  # likewise degrees that a filmed driver's limb or torso moves in all but the wildest frames of the clip
 WILD = 5.0  # percent of them
@@ -310,8 +311,8 @@ class BodyRetarget:
                 spine = rotations.unit(lean, UP) * length
             return pelvis, spine
         if not self._shows_legs():  # the lower edge of the picture cuts the body: what is below it is not to be seen
-            up = np.minimum(moved[:, 1], 0)
-            moved[:, 1] += soft_limit(up, RISE * length) - up
+            up, down = np.minimum(moved[:, 1], 0), np.maximum(moved[:, 1], 0)
+            moved[:, 1] = soft_limit(up, RISE * length) + soft_limit(down, SINK * length)
         pelvis[:, :2] += moved + shift
         if not self.driven.hips:
             pelvis[:, :2] += (chest - rest)[:2] - spine[:, :2]
