@@ -336,3 +336,20 @@ def test_a_body_without_a_face_turns_its_head_too(dance: Controls) -> None:
     assert out.body is not None
     nose = out.body.joints_2d[:, 0, 0] - out.body.joints_2d[:, [7, 8], 0].mean(1)
     assert np.ptp(nose) > 3
+
+
+@pytest.mark.parametrize("legs", [True, False])
+def test_who_is_cut_by_the_picture_sinks_no_further_than_that_it_is_seen(perform: Callable[..., Controls], legs: bool) -> None:
+    driver = perform(1.0, headYaw=(0, 10, 0))
+    assert driver.body is not None
+    down = np.concatenate([np.zeros(5), np.linspace(0, 400, 15), np.full(5, 400.0)])
+    flat = driver.body.joints_2d + np.stack([0 * down, down], 1)[:, None].astype(np.float32)
+    driver = replace(driver, body=replace(driver.body, joints_2d=flat), height=2000, extractor_versions={})
+    reference = picture(pose()) if legs else hide(picture(pose()), *LEGS)
+    out = moved(reference, driver).body
+    assert out is not None
+    hips, chest = (reference.body.joints_2d[0, pair].mean(0) for pair in ([23, 24], [11, 12]))
+    sunk = (out.joints_2d[-1, [23, 24]].mean(0) - hips)[1] / np.linalg.norm(hips - chest)
+    assert sunk > 0.4
+    assert (sunk > 0.8) == legs
+    assert (sunk <= body.SINK) != legs

@@ -17,6 +17,7 @@ from dreamactor_cli.renderers.geometry.layers import dilate
 Array = NDArray[np.float64]
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+U8 = NDArray[np.uint8]
 
 MOST = 0.85  # of a limb's radius that lies below what is in front of it
 ALONG = np.linspace(-0.3, 1.7, 21)  # places along a limb's bone, from its root to beyond its end, at which its width is told
@@ -27,7 +28,12 @@ OUTSIDE = 0.06  # metres outside the line between shoulder and hip that lie belo
 BEFORE = 0.04  # metres of a torso, with its clothes, that an arm hides which hangs along it
 BULGES = 0.025  # metres that a torso is hidden beyond the hull of what is seen of it
 ROWS = np.linspace(-0.2, 1.4, 81)  # places along the spine at which the torso's width is told, in its lengths
-EDGE = 0.01  # metres that a torso is wider than it is told to be
+EDGE = 0.01  # metres that a torso is wider than it is seen before a bare arm
+FACE_SKIN = (0, 9, 10)  # joints of a face: nose and corners of the mouth
+FACE_SEEN = 0.6
+TINT = 0.09  # difference of two colours' shares of red, green and blue, up to which both are one skin's
+ROUND_ABOUT = 0.012  # metres about skin that count as skin: its outline has colours of both
+SHADE = (0.4, 1.6)  # times as bright as the face
 SHOULDER_RISES, NECK_RISES = 0.05, 0.09  # metres of shoulders and neck above the line between the shoulders
 HANGS = np.radians(30.0)  # off the spine, up to which an arm hangs along the torso
 LOOKS = 48  # places between a point and the spine, at which it is asked whether anybody is there
@@ -60,7 +66,7 @@ def hidden_limb(part: int, own: Mask, covered: Mask, reach: F32, skeleton: Skele
     return found
 
 
-def hidden_torso(own: Mask, covered: Mask, labels: NDArray[np.int8], nobody: Mask, skeleton: Skeleton) -> Mask:
+def hidden_torso(own: Mask, covered: Mask, labels: NDArray[np.int8], nobody: Mask, bare: Mask, skeleton: Skeleton) -> Mask:
     """Where the core goes on below what lies in front of it, (H, W).
 
     Args:
@@ -68,6 +74,7 @@ def hidden_torso(own: Mask, covered: Mask, labels: NDArray[np.int8], nobody: Mas
         covered: those that show what is in front of it.
         labels: part of each pixel.
         nobody: pixels that show nobody.
+        bare: pixels that show skin.
         skeleton: of the picture.
     """
     _, pieces, stats, _ = cv2.connectedComponentsWithStats(own.astype(np.uint8), connectivity=4)
@@ -76,7 +83,8 @@ def hidden_torso(own: Mask, covered: Mask, labels: NDArray[np.int8], nobody: Mas
     found = np.zeros(own.shape, bool)
     found[covered] = torso_distance(_points(covered), skeleton) < OUTSIDE * skeleton.scale
     found |= _beside(whole, covered, labels, skeleton)
-    found &= _hull(whole, skeleton) & _between(whole, found, nobody, skeleton)
+    found &= _hull(whole, skeleton)
+    found &= ~(bare & _beyond_seen(whole, found, skeleton))  # before a bare arm the torso is seen to end
     if skeleton.bowed:
         found |= covered & _neckline(own.shape, skeleton)
     return found & ~_ended_before(found, nobody, skeleton)
@@ -132,35 +140,38 @@ def _neckline(shape: tuple[int, ...], skeleton: Skeleton) -> Mask:
     return out > 0
 
 
-def _between(torso: Mask, hidden: Mask, nobody: Mask, skeleton: Skeleton) -> Mask:
-    """Where the torso can be hidden: no wider than between the places above and below at which it is seen to end, (H, W)."""
+def _beyond_seen(torso: Mask, hidden: Mask, skeleton: Skeleton) -> Mask:
+    """Where the torso would be wider than it is seen at that height, (H, W)."""
     chest, spine = _spine(skeleton)
     length = max(float(np.linalg.norm(spine)), 1e-6)
     across = np.array([-spine[1], spine[0]]) / length
     seen, asked = _points(torso), _points(hidden)
     rows = [np.digitize((points - chest) @ spine / length**2, ROWS) for points in (seen, asked)]
-    out = hidden.copy()
-    kept = np.ones(len(asked), bool)
+    out = np.zeros(torso.shape, bool)
+    beyond = np.zeros(len(asked), bool)
     for side in (-1.0, 1.0):
-        widths, ends = np.full(len(ROWS) + 1, np.nan), np.zeros(len(ROWS) + 1, bool)
+        widths = np.full(len(ROWS) + 1, np.inf)
         far = side * (seen - chest) @ across
         for row in np.unique(rows[0]):
-            here = rows[0] == row
-            last = int(np.flatnonzero(here)[far[here].argmax()])
-            widths[row] = far[last]
-            beyond = seen[last] + side * across * np.arange(2, 5)[:, None]
-            x, y = np.rint(beyond).astype(int).T
-            ends[row] = nobody[np.clip(y, 0, nobody.shape[0] - 1), np.clip(x, 0, nobody.shape[1] - 1)].all()
-        if not ends.any():
-            continue
-        told = np.flatnonzero(ends)
-        middle = np.arange(len(widths))
-        most = np.fmax(np.interp(middle, told, widths[told]), widths) + EDGE * skeleton.scale
-        # Above and below all places where it is seen to end, nobody knows.
-        most[: told[0]], most[told[-1] + 1 :] = np.inf, np.inf
-        kept &= side * (asked - chest) @ across <= most[rows[1]]
-    out[hidden] = kept
+            widths[row] = far[rows[0] == row].max() + EDGE * skeleton.scale
+        beyond |= side * (asked - chest) @ across > widths[rows[1]]
+    out[hidden] = beyond
     return out
+
+
+def bare_skin(color: U8, skeleton: Skeleton) -> Mask:
+    """Where a picture (H, W, 3) has the colour of the face's skin, in light or shade, (H, W)."""
+    height, width = color.shape[:2]
+    points = np.rint(skeleton.points[list(FACE_SKIN)]).astype(int)
+    inside = ((points >= 0) & (points < [width, height])).all(1) & (skeleton.score[list(FACE_SKIN)] > FACE_SEEN)
+    if not inside.any():
+        return np.zeros((height, width), bool)
+    smooth = cv2.blur(color, (5, 5)).astype(np.float32) + 1
+    skin = np.median(smooth[points[inside, 1], points[inside, 0]], axis=0)
+    light, own = smooth.sum(2), float(skin.sum())
+    off = np.abs(smooth / light[..., None] - skin / own).sum(2)
+    like = (off < TINT) & (light > SHADE[0] * own) & (light < SHADE[1] * own)
+    return dilate(like, 2 * ROUND_ABOUT * skeleton.scale) > 0
 
 
 def _ended_before(hidden: Mask, nobody: Mask, skeleton: Skeleton) -> Mask:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.renderers.geometry.body_below import hidden_limb, hidden_torso
+from dreamactor_cli.renderers.geometry.body_below import bare_skin, hidden_limb, hidden_torso
 from dreamactor_cli.renderers.geometry.body_beyond import go_on, nearness
 from dreamactor_cli.renderers.geometry.body_mesh import PAD, THIN, cut_by_border
 from dreamactor_cli.renderers.geometry.body_rims import judge
@@ -81,7 +81,7 @@ def part_layers(layers: Layers, split: Split, skeleton: Skeleton, order: Sequenc
         front = above | (dilate(above, 2 * RIM * max(height, width)) > 0) & ~free
         covered = above & (layers.alpha > 200)
         if part == CORE:
-            hidden = hidden_torso(own, covered, labels, layers.alpha < SEEN, skeleton)
+            hidden = hidden_torso(own, covered, labels, layers.alpha < SEEN, bare_skin(layers.color, skeleton), skeleton)
         else:
             hidden = hidden_limb(part, own, covered, reach[part], skeleton)
         below = (labels >= 0) & (ranks < rank[part]) & ~known
@@ -139,7 +139,9 @@ def _shared(labels: NDArray[np.int8], part: int, skeleton: Skeleton, carried: tu
         reach = max(round(0.5 * most), 1)
         if CORE in parts:
             x, y = np.rint(middle).astype(int).tolist()
-            widest = float(inner[max(y - reach, 0) : max(y + reach + 1, 0), max(x - reach, 0) : max(x + reach + 1, 0)].max(initial=0.0))
+            widest = float(
+                inner[max(y - reach, 0) : max(y + reach + 1, 0), max(x - reach, 0) : max(x + reach + 1, 0)].max(initial=0.0)
+            )
         else:
             carrier = next(bone for bone in BONES if bone.part == joint.parts[0])
             way = skeleton.points[carrier.end] - skeleton.points[carrier.start]
@@ -164,7 +166,9 @@ def _across(limb: Mask, joint: Array, direction: Array, reach: int) -> tuple[int
     x, y = np.rint(joint + steps[:, None] * normal).astype(int).T
     x0, y0, x1, y1 = max(x.min() - 2 * reach, 0), max(y.min() - 2 * reach, 0), x.max() + 2 * reach + 1, y.max() + 2 * reach + 1
     inside = limb[y0:y1, x0:x1].astype(np.uint8)
-    at = (x >= x0) & (y >= y0) & (x < x0 + inside.shape[1]) & (y < y0 + inside.shape[0]) if inside.size else np.zeros(len(x), bool)
+    at = (
+        (x >= x0) & (y >= y0) & (x < x0 + inside.shape[1]) & (y < y0 + inside.shape[0]) if inside.size else np.zeros(len(x), bool)
+    )
     if not at.any():
         return int(round(joint[0])), int(round(joint[1])), 0.0
     depth = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_5)[y[at] - y0, x[at] - x0]

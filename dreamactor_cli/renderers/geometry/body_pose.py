@@ -242,7 +242,10 @@ class BodyPose:
 
     def _foot(self, index: int, target: int, place: Placement, flip: Array) -> Array | None:
         """Linear map (2, 2) of a foot that picture and frame tell the direction of, onto itself or that of the other side."""
-        mine, theirs = ([KNEES[side], ANKLES[side], *FOOT_JOINTS[side]] for side in (SIDES.index(BONES[b].name.split("_")[0]) for b in (index, target)))
+        mine, theirs = (
+            [KNEES[side], ANKLES[side], *FOOT_JOINTS[side]]
+            for side in (SIDES.index(BONES[b].name.split("_")[0]) for b in (index, target))
+        )
         if self._rest.score[mine].min() < SHOWN:
             return None
         rest = np.column_stack([self._rest.points[mine] @ flip.T, self._rest.depth[mine] * self._rest.scale])

@@ -54,15 +54,16 @@ def given_back(labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[
         if own.sum() < FEW or away[own].min() > 2:
             continue
         half = 0.5 * float(away[own].max())
-        told = _colors(pixels[own & inner & (away > half)]), _colors(pixels[theirs & here & (beside <= 2 * half) & (beside > 1.5)])
-        if told[0] is None or told[1] is None:
+        outer = _colors(pixels[own & inner & (away > half)])
+        ground = _colors(pixels[theirs & here & (beside <= 2 * half) & (beside > RIM)])
+        if outer is None or ground is None:
             continue
-        (limb_color, limb_spread), (body_color, body_spread) = told
+        (limb_color, limb_spread), (body_color, body_spread) = outer, ground
         apart = float(np.linalg.norm(limb_color - body_color))
         if limb_spread > EVEN**2 or apart < LEVELS or apart < APART * np.sqrt(0.5 * (limb_spread + body_spread)):
             continue
         asked = mine & (place == number) & (away <= half)
-        off = [((pixels[asked] - color) ** 2).sum(1) / spread for color, spread in told]  # type: ignore[misc]
+        off = [((pixels[asked] - color) ** 2).sum(1) / spread for color, spread in (outer, ground)]
         back = np.zeros_like(asked)
         back[asked] = off[0] - off[1] > LIKELIER
         out[back] = owner[nearest[back]]

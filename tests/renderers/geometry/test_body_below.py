@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.renderers.geometry.body_below import hidden_limb, hidden_torso
-from dreamactor_cli.renderers.geometry.body_skeleton import BONE_INDEX, BONES, CORE, PARTS, Skeleton, distances, skeleton_of
+from dreamactor_cli.renderers.geometry.body_below import bare_skin, hidden_limb, hidden_torso
+from dreamactor_cli.renderers.geometry.body_skeleton import (
+    BONE_INDEX,
+    BONES,
+    CORE,
+    HEAD_PART,
+    PARTS,
+    Skeleton,
+    distances,
+    skeleton_of,
+)
 
 from .figures import HEIGHT, WIDTH, figure
 
@@ -56,7 +67,7 @@ def test_a_torso_is_hidden_no_wider_than_the_hull_of_what_is_seen_and_a_little()
     skeleton = _skeleton({13: (158.0, 148.0), 15: (156.0, 196.0)})
     arm = _strip((160, 100), (156, 200), 26)
     own, labels = _torso(skeleton, arm)
-    hidden = hidden_torso(own, arm, labels, labels < 0, skeleton)
+    hidden = hidden_torso(own, arm, labels, labels < 0, np.zeros(labels.shape, bool), skeleton)
     row = np.flatnonzero(hidden[150])
     assert row.size
     assert row.max() <= np.flatnonzero(own[150]).max() + 12
@@ -67,6 +78,55 @@ def test_a_torso_in_two_pieces_goes_on_between_them() -> None:
     skeleton = _skeleton()
     across = _strip((60, 150), (180, 150), 24)
     own, labels = _torso(skeleton, across)
-    hidden = hidden_torso(own, across, labels, labels < 0, skeleton)
+    hidden = hidden_torso(own, across, labels, labels < 0, np.zeros(labels.shape, bool), skeleton)
     assert hidden[150, 100:140].all()
     assert not hidden[150, 170:].any()
+
+
+def test_before_a_bare_arm_a_torso_ends_where_it_is_seen_to_end() -> None:
+    skeleton = _skeleton({13: (158.0, 148.0), 15: (156.0, 196.0)})
+    arm = _strip((160, 100), (156, 200), 26)
+    own, labels = _torso(skeleton, arm)
+    sleeve, bare = (hidden_torso(own, arm, labels, labels < 0, skin, skeleton)[150] for skin in (np.zeros_like(arm), arm))
+    seen = np.flatnonzero(own[150]).max()
+    assert np.flatnonzero(sleeve).max() > seen + 3
+    assert np.flatnonzero(bare).max(initial=0) <= seen + 3
+
+
+def test_a_bare_hand_before_the_belly_hides_torso() -> None:
+    skeleton = _skeleton()
+    hand = _strip((115, 140), (125, 140), 20)
+    own, labels = _torso(skeleton, hand)
+    assert hidden_torso(own, hand, labels, labels < 0, hand, skeleton)[hand].all()
+
+
+def test_skin_is_what_has_the_colour_of_the_face_in_light_and_shade() -> None:
+    made = figure({9: (122.0, 70.0), 10: (118.0, 70.0)})
+    assert made.reference.controls.body is not None
+    skeleton = skeleton_of(made.reference.controls.body, None, 0, WIDTH, HEIGHT)
+    image = made.reference.images[0].copy()
+    face = image[62, 120].astype(float)
+    for column, color in enumerate((face, 0.6 * face, 0.1 * face, face[::-1])):
+        image[300:340, 10 + 50 * column : 40 + 50 * column] = color
+    bare = bare_skin(image, skeleton)
+    assert [bool(bare[320, 25 + 50 * column]) for column in range(4)] == [True, True, False, False]
+    assert not bare_skin(image, _without_face(skeleton)).any()
+
+
+def _without_face(skeleton: Skeleton) -> Skeleton:
+    return replace(skeleton, score=np.where(np.arange(len(skeleton.score)) < 11, 0.1, skeleton.score))
+
+
+def test_below_a_head_that_hangs_before_the_chest_shoulders_rise_to_a_neck() -> None:
+    skeleton = _skeleton()
+    head = np.zeros((HEIGHT, WIDTH), np.uint8)
+    cv2.circle(head, (120, 92), 26, 1, -1)
+    own, labels = _torso(skeleton, head > 0)
+    labels[head > 0] = HEAD_PART
+    upright, bowed = (
+        hidden_torso(own, head > 0, labels, labels < 0, np.zeros_like(own), replace(skeleton, bowed=flag))
+        for flag in (False, True)
+    )
+    assert bowed[88, 112:128].all()
+    assert bowed.sum() > upright.sum()
+    assert not bowed[:80].any()
