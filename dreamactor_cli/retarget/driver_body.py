@@ -11,7 +11,7 @@ from dreamactor_cli import rotations
 from dreamactor_cli.body_space import EARS, HEAD, HIPS, NUM_JOINTS, SHOULDERS, SHOWN
 from dreamactor_cli.contracts import Body, Controls, ControlStream
 from dreamactor_cli.person_space import smoothstep
-from dreamactor_cli.retarget.skeleton import bone_lengths, lifted, point, px_per_metre, raw_bones
+from dreamactor_cli.retarget.skeleton import bone_lengths, lifted, point, px_per_metre, raw_bones, torso_frames
 from dreamactor_cli.retarget.smoothing import ease_from_anchor, smooth
 from dreamactor_cli.retarget.torso_seen import CORNERS, SeenTorso, correction, legs_move, rested, seen_torso
 
@@ -96,7 +96,7 @@ class DriverBody:
         """Scales of all frames, what is shown, and lengths of the bones."""
         frames, step = self._driver.num_frames, max(1, self._driver.num_frames // MEASURED)
         scales, shown, bones, scores, ears, heads, seen = [], np.zeros(NUM_JOINTS), [], [], [], [], []
-        torsos, corners, legs = [], [], []
+        torsos, corners, legs, turned = [], [], [], []
         at = self._driver.window(self._at, self._at + 1)
         for start in range(0, frames, SCAN):
             part = self._driver.window(start, start + SCAN)
@@ -113,6 +113,7 @@ class DriverBody:
             seen.append(np.zeros(len(flat)) if part.head is None else part.head.score.astype(np.float64))
             corners.append(flat[:, CORNERS])
             legs.append(flat[:, HIPS[0] :])
+            turned.append(torso_frames(raw_bones(flat, deep, scale), True))
             if part.head is not None and at.head is not None and at.body is not None:
                 torsos.append(seen_torso(part.head, at.head, at.body.joints_2d[0, CORNERS].astype(np.float64)))
         self._place_heads(np.concatenate(ears), np.concatenate(heads), np.concatenate(seen) >= SHOWN)
@@ -126,7 +127,9 @@ class DriverBody:
         self._before = None if self.made_up or at.body is None else at.body.joints_2d[0].astype(np.float64)
         if torsos and not self.made_up:
             torso = SeenTorso(*(np.concatenate(values) for values in zip(*torsos, strict=True)))
-            self._shift, factor = correction(torso, np.concatenate(corners), self.scales, self._at, float(self._driver.fps))
+            frame = np.concatenate(turned)
+            turn = rotations.angle(frame @ frame[self._at].T)
+            self._shift, factor = correction(torso, np.concatenate(corners), self.scales, turn, self._at, float(self._driver.fps))
             self.scales = self.scales * factor
         if self._before is not None:
             below = np.concatenate(legs)

@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 
 CORNERS = (*SHOULDERS, *HIPS)
 APART = (0.2, 0.3)  # of the torso: how far flow and joints are apart where the flow ceases to count
+TURNED = (10.0, 25.0)  # degrees likewise that it has turned or bowed: the flow follows the cloth, and not what it lies on
 SECONDS = 0.12  # standard deviation over which a correction is smoothed
 ALONE = 0.05  # what no correction counts against those around a frame
 LEGS = ((25, 23), (26, 24), (27, 25), (28, 26), (29, 27), (30, 28), (31, 27), (32, 28))  # joints, and what each hangs on
@@ -61,18 +62,19 @@ def seen_torso(head: Head, anchor: Head, corners: Array) -> SeenTorso:
     return SeenTorso(there, np.sqrt(np.abs(np.linalg.det(linear))), moved)
 
 
-def correction(seen: SeenTorso, corners: Array, scale: Array, anchor: int, fps: float) -> tuple[Array, Array]:
+def correction(seen: SeenTorso, corners: Array, scale: Array, turn: Array, anchor: int, fps: float) -> tuple[Array, Array]:
     """What is to be added to the joints' corners (S, 4, 2) px of a whole clip, and factors on the camera's scale (S,).
 
     Args:
         corners: `CORNERS` by the network, (S, 4, 2) px.
         scale: px per metre by the network, (S,).
+        turn: of the torso in space since the anchor, degrees, (S,).
         anchor: frame that is as it is.
     """
     size = max(float(np.linalg.norm(corners[anchor, :2].mean(0) - corners[anchor, 2:].mean(0))), 1e-6)
     off = seen.corners - corners
     apart = np.linalg.norm(off, axis=2).mean(1) / size
-    near = 1 - smoothstep(apart, *APART)
+    near = (1 - smoothstep(apart, *APART)) * (1 - smoothstep(turn, *TURNED))
     factor = np.log(np.maximum(seen.growth, 1e-6) * scale[anchor] / scale)
     values = np.column_stack([off.reshape(len(off), -1), factor, np.ones(len(off))]) * (seen.measured * near)[:, None]
     sigma = SECONDS * fps

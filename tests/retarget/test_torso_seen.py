@@ -34,11 +34,11 @@ def flow(growth: float = 1.0, shift: float = 0.0) -> np.ndarray:
     return out
 
 
-def corrected(matrix: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Corners (T, 4, 2) and scale (T,) after the correction."""
+def corrected(matrix: np.ndarray, joints: np.ndarray, turn: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Corners (T, 4, 2) and scale (T,) after the correction, of a torso that turns by some degrees after the first frame."""
     measured = head(matrix)
     seen = seen_torso(measured, head(matrix[:1]), CORNER)
-    shift, factor = correction(seen, joints, np.full(FRAMES, 100.0), 0, 25.0)
+    shift, factor = correction(seen, joints, np.full(FRAMES, 100.0), turn * (np.arange(FRAMES) > 0), 0, 25.0)
     return joints + shift, 100 * factor
 
 
@@ -95,3 +95,9 @@ def test_what_a_leg_does_around_a_motion_is_no_noise() -> None:
     out = rested(clip, before, legs_move(clip[:, 23:], before, 25.0))
     np.testing.assert_allclose(out[50:70], clip[50:70], atol=1e-9)
     np.testing.assert_allclose(out[[0, 20, 100, 119]], np.tile(before, (4, 1, 1)), atol=1e-9)
+
+
+def test_a_torso_that_has_risen_from_a_bow_is_where_the_network_sees_it() -> None:
+    truth = wandering(0.1 * SIZE)
+    joints, _ = corrected(flow(growth=1.0005), truth, turn=40.0)
+    np.testing.assert_allclose(joints, truth, atol=1e-9)
