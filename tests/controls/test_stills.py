@@ -10,6 +10,7 @@ import pytest
 from dreamactor_cli import head_space
 from dreamactor_cli.controls.stills import image_controls
 from dreamactor_cli.errors import NoPersonFound
+from dreamactor_cli.media import load_image
 
 
 def test_face_head_body_and_matte_of_a_photograph(astronaut_rgb: np.ndarray) -> None:
@@ -88,3 +89,16 @@ def test_the_matte_of_a_whole_body_has_the_legs_and_not_what_stands_beside_them(
     (x0, y0), (x1, y1) = np.rint(low - margin).astype(int), np.rint(high + margin).astype(int)
     outside[max(y0, 0) : y1, max(x0, 0) : x1] = 0
     assert outside.max() < 0.1
+
+
+def test_the_matte_of_a_whole_body_has_an_arm_before_a_bright_wall(shared_media: Path) -> None:
+    image = load_image(shared_media / "photo" / "full_woman_studio.jpg").rgb
+    controls, matte = image_controls([image], names=["studio.jpg"])
+    assert controls.body is not None
+    elbow, wrist = controls.body.joints_2d[0, [13, 15]].astype(float)
+    outwards = np.array([wrist[1] - elbow[1], elbow[0] - wrist[0]]) / np.linalg.norm(wrist - elbow)
+    along = np.array([-0.1, 0.1, 0.3])[:, None, None] * (wrist - elbow)
+    places = (elbow + along + np.array([0, 4, 7])[:, None] * outwards).reshape(-1, 2)
+    x, y = np.rint(places).astype(int).T
+    assert image[y, x].astype(int).ptp(1).min() > 25  # that is skin, and the wall is grey
+    assert matte[0, y, x].min() > 0.9

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dreamactor_cli.renderers.geometry.body_layers import PartLayer, part_layers
+from dreamactor_cli.renderers.geometry.body_layers import PartLayer, _across, part_layers
 from dreamactor_cli.renderers.geometry.body_order import depth_order
 from dreamactor_cli.renderers.geometry.body_skeleton import CORE, PARTS, skeleton_of, with_points
 from dreamactor_cli.renderers.geometry.body_split import split
@@ -93,3 +93,19 @@ def test_arms_that_hang_beside_closed_legs_make_no_skirt() -> None:
     attention = figure({joint: (float(x), float(y)) for joint, (x, y) in (legs | arms).items()})
     parts = _layers(attention.reference.images[0], attention)
     assert {PARTS.index("left_thigh"), PARTS.index("right_thigh")} <= set(parts)
+
+
+@pytest.mark.parametrize("off", [-7, 0, 7])
+def test_the_middle_of_a_limb_is_told_though_its_bone_lies_beside_it(off: int) -> None:
+    limb = np.zeros((200, 120), bool)
+    limb[20:180, 50:71] = True  # its middle is column 60
+    limb[20:60, 30:91] = True  # further up it is much wider
+    x, y, half = _across(limb, np.array([60.0 + off, 110.0]), np.array([0.0, 1.0]), 15)
+    assert (x, y) == (60, 110)
+    assert half == pytest.approx(10.5, abs=1)
+
+
+def test_of_a_limb_that_is_nowhere_near_its_joint_nothing_is_shared() -> None:
+    limb = np.zeros((200, 120), bool)
+    assert _across(limb, np.array([60.0, 110.0]), np.array([0.0, 1.0]), 15)[2] == 0
+    assert _across(limb, np.array([-400.0, 900.0]), np.array([0.0, 1.0]), 15)[2] == 0
