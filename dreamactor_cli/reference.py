@@ -24,7 +24,7 @@ from dreamactor_cli.retarget.skeleton import px_per_metre, settled
 from dreamactor_cli.retarget.stand_in import with_stand_in
 
 MIN_SIDE = 64  # px; below it no face can be told from noise
-ANALYSIS_VERSION = "9"
+ANALYSIS_VERSION = "7"
 STILL_FPS = Fraction(1)
 SIGNALS = ("face", "head", "body", "hands", "matte")
 _ANALYSIS = "analysis"  # name in the metadata of what one analysis found: the sha256 of all of it

@@ -150,11 +150,10 @@ def _beyond_seen(torso: Mask, hidden: Mask, skeleton: Skeleton) -> Mask:
     out = np.zeros(torso.shape, bool)
     beyond = np.zeros(len(asked), bool)
     for side in (-1.0, 1.0):
-        widths = np.full(len(ROWS) + 1, np.inf)
-        far = side * (seen - chest) @ across
-        for row in np.unique(rows[0]):
-            widths[row] = far[rows[0] == row].max() + EDGE * skeleton.scale
-        beyond |= side * (asked - chest) @ across > widths[rows[1]]
+        widths = np.full(len(ROWS) + 1, -np.inf)
+        np.maximum.at(widths, rows[0], side * (seen - chest) @ across)
+        widths[np.isinf(widths)] = np.inf  # where nothing of it is seen, nobody knows
+        beyond |= side * (asked - chest) @ across > widths[rows[1]] + EDGE * skeleton.scale
     out[hidden] = beyond
     return out
 

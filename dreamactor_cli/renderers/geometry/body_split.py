@@ -104,7 +104,7 @@ def split(image: U8, alpha: F32, skeleton: Skeleton, order: Sequence[int]) -> Sp
             a, b = skeleton.points[bone.start], skeleton.points[bone.end]
             along = (points - a) @ (b - a) / max(float((b - a) @ (b - a)), 1e-9)
             labels = given_back(labels, small, bone.part, (CORE, *THIGHS), along.reshape(labels.shape))
-    labels = _whole(labels, reach)
+    labels = _whole(labels, reach)  # what was given back leaves islands
     return Split(labels=labels, reach=reach.astype(np.float32), shrink=shrink, carried=carried)
 
 
