@@ -50,6 +50,8 @@ SKIRT_FACING = 0.13  # metres between the hips in the picture from which legs ar
 CHEST = 0.5  # of the way from shoulders to hips that is torso for certain where the hips are not seen
 SURE = 0.45  # lead in limbs' radii from which no edge of the picture is asked
 SMOOTH = 2.0  # px of the working size over which the border between two parts is smoothed
+BESIDE = 10  # px of the working size around a person in which it is told how near the parts are: further than `SMOOTH` asks
+AWAY = 1e3  # limbs' radii
 SKIRT_SPREAD = 1.35  # distance of the knees, in widths of a thigh, from which legs that touch are under a skirt
 SKIRT_WIDTH = 1.3  # width of both legs and what they wear, in widths of two bare thighs side by side, from which it is a skirt
 ARM_WIDTH = 1.2  # radii of an arm and a hand that count as it where the width of legs is told
@@ -96,7 +98,7 @@ def split(image: U8, alpha: F32, skeleton: Skeleton, order: Sequence[int]) -> Sp
     rows, columns = np.mgrid[0 : size[1], 0 : size[0]]
     points = (np.stack([columns.ravel(), rows.ravel()], 1) + 0.5) / shrink - 0.5
     carried = _carried(skeleton, small, person, shrink)
-    reach = _reach(points, skeleton, carried).reshape(len(PARTS), size[1], size[0])
+    reach = _reach_around(person, points, skeleton, carried)
     near = by_ways(reach, small, person, _units(skeleton, reach, shrink), INSIDE)
     labels = _labels(small, person, _priority(near, order))
     for bone, there in zip(BONES, skeleton.bones, strict=True):
@@ -206,6 +208,15 @@ def _share(person: Mask, points: Array, shrink: float) -> float:
     x, y = np.rint((points + 0.5) * shrink - 0.5).astype(int).T
     inside = (x >= 0) & (y >= 0) & (x < person.shape[1]) & (y < person.shape[0])
     return float(person[y[inside], x[inside]].sum() / len(points))
+
+
+def _reach_around(person: Mask, points: Array, skeleton: Skeleton, carried: tuple[int, ...]) -> Array:
+    """`_reach` of the pixels (h, w) of a person and beside it, (P, h, w); `AWAY` elsewhere, where nobody asks for it."""
+    asked = cv2.dilate(person.astype(np.uint8), np.ones((2 * BESIDE + 1, 2 * BESIDE + 1), np.uint8)) > 0
+    found = _reach(points[asked.ravel()], skeleton, carried)
+    out = np.where(np.isfinite(found).any(1)[:, None, None], AWAY, np.full(person.shape, np.inf))
+    out[:, asked] = found
+    return out
 
 
 def _reach(points: Array, skeleton: Skeleton, carried: tuple[int, ...]) -> Array:
