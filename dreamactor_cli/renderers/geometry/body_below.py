@@ -82,9 +82,10 @@ def hidden_torso(own: Mask, covered: Mask, labels: NDArray[np.int8], nobody: Mas
     whole = np.isin(pieces, 1 + np.flatnonzero(sizes >= PIECE * sizes.max()))
     found = np.zeros(own.shape, bool)
     found[covered] = torso_distance(_points(covered), skeleton) < OUTSIDE * skeleton.scale
-    found |= _beside(whole, covered, labels, skeleton)
+    along = np.isin(labels, _hanging(skeleton))
+    found |= _beside(whole, covered & along, skeleton)
     found &= _hull(whole, skeleton)
-    found &= ~(bare & _beyond_seen(whole, found, skeleton))  # before a bare arm the torso is seen to end
+    found &= ~(bare & along & _beyond_seen(whole, found, skeleton))  # before a bare arm the torso is seen to end
     if skeleton.bowed:
         found |= covered & _neckline(own.shape, skeleton)
     return found & ~_ended_before(found, nobody, skeleton)
@@ -102,14 +103,19 @@ def _spine(skeleton: Skeleton) -> tuple[Array, Array]:
     return chest, hips - chest
 
 
-def _beside(torso: Mask, covered: Mask, labels: NDArray[np.int8], skeleton: Skeleton) -> Mask:
-    """Where the torso goes on below arms that hang along it, (H, W): its side is not where an arm begins to hide it."""
-    chest, spine = _spine(skeleton)
-    hanging = [
+def _hanging(skeleton: Skeleton) -> list[int]:
+    """Parts of arms that hang along the torso."""
+    _, spine = _spine(skeleton)
+    return [
         bone.part for bone, there in zip(BONES, skeleton.bones, strict=True)
         if there and bone.name.endswith("arm") and _along(skeleton.points[bone.end] - skeleton.points[bone.start], spine)
     ]  # fmt: skip
-    found = covered & (dilate(torso, 2 * BEFORE * skeleton.scale) > 0) & np.isin(labels, hanging)
+
+
+def _beside(torso: Mask, hanging: Mask, skeleton: Skeleton) -> Mask:
+    """Where the torso goes on below arms that hang along it, (H, W): its side is not where an arm begins to hide it."""
+    chest, spine = _spine(skeleton)
+    found = hanging & (dilate(torso, 2 * BEFORE * skeleton.scale) > 0)
     found[found] = (_points(found) - chest) @ spine < float(spine @ spine)  # further down there are legs
     return found
 

@@ -130,3 +130,13 @@ def test_below_a_head_that_hangs_before_the_chest_shoulders_rise_to_a_neck() -> 
     assert bowed[88, 112:128].all()
     assert bowed.sum() > upright.sum()
     assert not bowed[:80].any()
+
+
+def test_a_bare_forearm_before_the_torso_hides_it_as_a_sleeve_does() -> None:
+    skeleton = _skeleton({15: (100.0, 150.0)})
+    across = _strip((176, 150), (60, 150), 24)
+    own, labels = _torso(skeleton, across)
+    labels[across] = PARTS.index("left_forearm")
+    sleeve, bare = (hidden_torso(own, across, labels, labels < 0, skin, skeleton) for skin in (np.zeros_like(across), across))
+    assert sleeve[150, 95:145].all()
+    np.testing.assert_array_equal(bare, sleeve)
