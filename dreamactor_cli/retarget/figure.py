@@ -16,6 +16,7 @@ from dreamactor_cli.retarget.driver_body import Stretch
 from dreamactor_cli.retarget.hands import DriverHands, Gesture, HandsRetarget
 from dreamactor_cli.retarget.smoothing import nearest_rotations
 from dreamactor_cli.retarget.timing import interpolate
+from dreamactor_cli.retarget.travel import held_turn
 
 Array = NDArray[np.float64]
 
@@ -58,7 +59,7 @@ class Figure:
 
     def __init__(self, reference: Controls, driver: ControlStream, preset: Preset, anchor: int) -> None:
         self._body = BodyRetarget(reference, driver, preset, anchor)
-        self._carries = regions.moves_body(preset.region)
+        self._carries, self._faced = regions.moves_body(preset.region), reference.face is not None
         self._hands: HandsRetarget | None = None
         self._driver_hands = DriverHands(driver, preset.smoothing, anchor, moves=regions.moves_hands(preset.region))
         if shows_hands(reference):
@@ -96,6 +97,8 @@ class Figure:
             turn = nearest_rotations(self._body.driver.head_turn(stretch))
             zoom = stretch.scale / self._body.driver.anchor_scale
         shift = interpolate(self._body.shift, positions)
+        if self._faced:  # a head without a face is no surface in space that could turn its back
+            turn = held_turn(turn)
         posed = self._body.pose(stretch, Carried(turn=turn, zoom=zoom, shift=shift))
         body = self._body.signal(posed)
         hands = None

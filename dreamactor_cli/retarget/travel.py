@@ -1,4 +1,4 @@
-"""How far head and torso move in a picture that shows no body below them.
+"""How far head and torso move: in a picture that shows no body below them, and in any picture away from the camera.
 
 Who squats or walks takes the head along by several times its size. A picture of head and shoulders has nothing to show for
 that: what it shows beyond its border is made up. So there the head follows as far as a head moves on resting shoulders.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dreamactor_cli import rotations
 from dreamactor_cli.person_space import smoothstep
 
 Array = NDArray[np.float64]
@@ -17,6 +18,8 @@ Array = NDArray[np.float64]
 FREE, FARTHEST = 0.6, 1.1
 # Likewise between head and torso: nobody who talks comes to the first, and beyond the second the flow has lost the torso.
 APART = (0.5, 0.9)
+# Degrees that a head turns as the driver's does, and the most that it turns: no picture of a face shows what is behind a cheek.
+TURNS = (45.0, 60.0)
 
 
 def held_travel(travel: Array, radius: float) -> Array:
@@ -29,6 +32,14 @@ def held_travel(travel: Array, radius: float) -> Array:
     far = np.linalg.norm(travel, axis=1, keepdims=True) / radius
     beyond = FREE + (FARTHEST - FREE) * np.tanh((far - FREE) / (FARTHEST - FREE))
     return travel * np.where(far > FREE, beyond / np.maximum(far, 1e-9), 1.0)
+
+
+def held_turn(turn: Array) -> Array:
+    """Rotations (T, 3, 3) of a head since the picture as they are while they are small, and never by more than `TURNS`."""
+    free, most = TURNS
+    angle = rotations.angle(turn)
+    held = free + (most - free) * np.tanh((angle - free) / (most - free))
+    return np.where((angle > free)[:, None, None], rotations.partly(turn, held / np.maximum(angle, 1e-9)), turn)
 
 
 def below_head(torso: Array, before: Array, now: Array, radius: float) -> Array:

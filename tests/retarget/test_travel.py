@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dreamactor_cli.retarget.travel import FARTHEST, FREE, below_head, held_travel
+from dreamactor_cli import rotations
+from dreamactor_cli.retarget.travel import FARTHEST, FREE, TURNS, below_head, held_travel, held_turn
 
 
 def test_what_a_talking_head_does_is_kept_to_the_bit() -> None:
@@ -20,6 +21,18 @@ def test_a_squat_is_held_in_its_direction_and_further_is_never_nearer() -> None:
     assert np.abs(np.diff(far, 2)).max() < 0.3  # px: it slows down without a jerk
     assert np.allclose(held[-1] / far[-1], [0.6, 0.8])
     assert far[np.linalg.norm(travel, axis=1) > 100 * FREE][0] > 100 * FREE - 3
+
+
+def test_a_head_that_looks_away_is_held_before_its_profile_ends() -> None:
+    turned = rotations.about_axis(1, np.linspace(-170, 170, 341))
+    held = held_turn(turned)
+    small = np.abs(np.arange(-170, 171)) < TURNS[0]
+    assert np.array_equal(held[small], turned[small])
+    angle = rotations.angle(held)
+    assert angle.max() < TURNS[1] + 1e-6
+    assert (np.diff(angle[170:]) >= -1e-6).all()
+    np.testing.assert_allclose(held[:, 1], np.tile([0.0, 1.0, 0.0], (341, 1)), atol=1e-9)  # about the same axis
+    assert held[-1, 0, 2] * turned[-1, 0, 2] > 0  # to the same side
 
 
 def test_a_torso_that_the_flow_follows_is_left_alone() -> None:
