@@ -139,9 +139,8 @@ def _shared(labels: NDArray[np.int8], part: int, skeleton: Skeleton, carried: tu
         reach = max(round(0.5 * most), 1)
         if CORE in parts:
             x, y = np.rint(middle).astype(int).tolist()
-            widest = float(
-                inner[max(y - reach, 0) : max(y + reach + 1, 0), max(x - reach, 0) : max(x + reach + 1, 0)].max(initial=0.0)
-            )
+            around = inner[max(y - reach, 0) : max(y + reach + 1, 0), max(x - reach, 0) : max(x + reach + 1, 0)]
+            widest = float(around.max(initial=0.0))
         else:
             carrier = next(bone for bone in BONES if bone.part == joint.parts[0])
             way = skeleton.points[carrier.end] - skeleton.points[carrier.start]
