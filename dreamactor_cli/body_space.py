@@ -28,7 +28,7 @@ JOINTS = (
 )  # fmt: skip
 NUM_JOINTS = len(JOINTS)
 
-NOSE, EARS, HEAD = 0, (7, 8), tuple(range(11))
+NOSE, EARS, MOUTH, HEAD = 0, (7, 8), (9, 10), tuple(range(11))
 SHOULDERS, ELBOWS, WRISTS, HIPS, KNEES, ANKLES = (11, 12), (13, 14), (15, 16), (23, 24), (25, 26), (27, 28)
 FINGERS = ((17, 19, 21), (18, 20, 22))  # of the left and right hand: pinky, index, thumb
 FEET = ((29, 31), (30, 32))  # heel and toes

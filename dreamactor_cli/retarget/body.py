@@ -36,6 +36,7 @@ from dreamactor_cli.retarget.skeleton import (
     SPINE,
     UP,
     bone_vectors,
+    leant_as,
     point,
     px_per_metre,
     torso_frames,
@@ -136,8 +137,8 @@ class BodyRetarget:
         guessed = guessed_joints(self._body, reference.width, reference.height)
         self.driven = driven(shown, self.driver.shown, preset.region, guessed)
         self.notices = () if self.driver.made_up else self.driven.notices
-        self._rest(reference)
         at = self.driver.describe(self.driver.anchor)
+        self._rest(reference, None if self.driver.made_up or len(self._body.score) > 1 else at.bones[0])
         self._anchor_bones, self._anchor_neck = at.bones[0], at.neck[0]
         self._anchor_frame = torso_frames(at.bones, self.driven.hips)[0]
         self._anchor_within = rotations.unit(self._anchor_bones, UP) @ self._anchor_frame
@@ -155,14 +156,21 @@ class BodyRetarget:
         if self.driven.whole:
             self.shift = self._standing(anchor, float(driver.fps))
 
-    def _rest(self, reference: Controls) -> None:
-        """The reference's skeleton, px."""
+    def _rest(self, reference: Controls, pose: Array | None) -> None:
+        """The reference's skeleton, px; it leans as the bones of a pose (21, 3) that point the same way."""
         flat = self._body.joints_2d[:1].astype(np.float64)
         deep = self._body.joints_3d[:1].astype(np.float64)
         self.px_per_metre = float(px_per_metre(flat, deep, self._body.score[:1].astype(np.float64))[0])
         depth = deep[0, :, 2] - deep[0, list(HIPS), 2].mean()
         self._joints = np.concatenate([flat[0], depth[:, None] * self.px_per_metre], 1)  # (33, 3)
         self._bones = bone_vectors(self._joints[None])[0]
+        self._leant = np.zeros(NUM_JOINTS)
+        if pose is not None:
+            leant = leant_as(self._bones, pose)
+            pelvis = self._joints[list(HIPS)].mean(0)[None]
+            self._leant = (self._assembled(pelvis, leant[None]) - self._assembled(pelvis, self._bones[None]))[0, :, 2]
+            self._leant[list(HEAD)] = self._leant[list(SHOULDERS)].mean()
+            self._bones = leant
         self._frame = torso_frames(self._bones[None], self.driven.hips)[0]
         self._head = self._joints[list(EARS)].mean(0)
         if reference.head is not None:
@@ -369,7 +377,8 @@ class BodyRetarget:
     def signal(self, posed: Posed) -> Body:
         """What the renderer gets."""
         frames = len(posed.joints)
-        joints_3d = (posed.joints - posed.joints[:, list(HIPS)].mean(1, keepdims=True)) / self.px_per_metre
+        joints = posed.joints - np.array([0.0, 0.0, 1.0]) * self._leant[:, None]
+        joints_3d = (joints - joints[:, list(HIPS)].mean(1, keepdims=True)) / self.px_per_metre
         return Body(
             joints_2d=posed.joints[..., :2].astype(np.float32), joints_3d=joints_3d.astype(np.float32),
             score=np.repeat(self._body.score[:1], frames, 0),

@@ -64,6 +64,8 @@ UP = np.array([0.0, -1.0, 0.0])
 # Share of a bone's length that is seen, between which its depth passes from what its length says to what the network says.
 FORESHORTENED = (0.85, 0.97)
 LONGEST = 1.12  # of a bone's length, that it may have with what the network says of its depth
+SAME = (12.0, 30.0)  # degrees in space between two bones, between which they cease to point the same way
+FLAT = 0.5  # share of a bone's length that is seen, from which its length in the picture is compared
 BEST_SHARE = 0.25  # of the frames in which a bone is seen: those where it is least foreshortened tell its length
 TRUSTED = 0.6  # visibility of both ends for a frame to tell a bone's length
 
@@ -123,6 +125,22 @@ def lifted(bones: Array, lengths: Array) -> Array:
     most = np.sqrt(np.maximum((LONGEST * lengths) ** 2 - seen**2, 0))
     deep = np.clip(bones[..., 2], -most, most)
     out[..., 2] = trust * np.copysign(known, deep) + (1 - trust) * deep
+    return out
+
+
+def leant_as(bones: Array, others: Array) -> Array:
+    """Bones (21, 3) px of one picture, as deep as others (21, 3) of known lengths that point the same way in space.
+
+    How far a bone leans away from the camera one picture hardly tells: it leans as the other does, whatever its length.
+    """
+    off = np.arccos(np.clip((rotations.unit(bones, UP) * rotations.unit(others, UP)).sum(1), -1, 1))
+    same = 1 - smoothstep(np.degrees(off), *SAME)
+    seen, length = (np.linalg.norm(others[:, :k], axis=1) for k in (2, 3))
+    mine = [np.linalg.norm(bones[:, :k], axis=1) for k in (2, 3)]
+    flat = seen > FLAT * np.maximum(length, 1e-9)
+    ratio = np.where(flat, mine[0] / np.maximum(seen, 1e-9), mine[1] / np.maximum(length, 1e-9))
+    out = bones.copy()
+    out[:, 2] += same * (ratio * others[:, 2] - bones[:, 2])
     return out
 
 

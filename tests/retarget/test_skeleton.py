@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from dreamactor_cli.retarget.contacts import contacts, standing_shift
-from dreamactor_cli.retarget.skeleton import BONES, LONGEST, bone_lengths, lifted, px_per_metre, raw_bones, settled
+from dreamactor_cli.retarget.skeleton import (
+    BONES,
+    LONGEST,
+    SPINE,
+    bone_lengths,
+    leant_as,
+    lifted,
+    px_per_metre,
+    raw_bones,
+    settled,
+)
 from tests.retarget.bodies import picture, pose
 
 
@@ -39,6 +49,30 @@ def test_another_view_tells_the_length_of_a_hidden_arm() -> None:
     one = bone_lengths(raw_bones(flat[:1], deep[:1], scale[:1]) / scale[:1, None, None], score[:1])
     true = np.linalg.norm(joints[0, 13] - joints[0, 11])
     assert abs(both[3] / true - 1) < 0.05 < 0.3 < abs(one[3] / true - 1)
+
+
+@pytest.mark.parametrize("longer", [1.0, 1.4])
+def test_one_picture_leans_as_whom_it_agrees_with(longer: float) -> None:
+    """A network sees two thirds of a bow; who is bowed alike, and measured over a clip, tells the rest, of whatever length."""
+    body = picture(pose(hipsPitch=30.0, armRaise=30.0, leftElbow=50.0)).body
+    flat, deep = (a.astype(np.float64) for a in (body.joints_2d, body.joints_3d))
+    theirs = raw_bones(flat, deep, np.array([200.0]))[0]
+    true = theirs * longer
+    seen = true * [1.0, 1.0, 0.67]
+    out = leant_as(seen, theirs)
+    np.testing.assert_allclose(out[:, :2], seen[:, :2])
+    off = [np.abs(np.linalg.norm(bones, axis=1) / np.linalg.norm(true, axis=1) - 1) for bones in (seen, out)]
+    assert off[0][SPINE] > 0.03
+    assert off[1][SPINE] < 0.01
+    assert (off[1] <= off[0] + 1e-9).all()
+
+
+def test_one_picture_does_not_lean_as_who_is_posed_otherwise() -> None:
+    bones = [raw_bones(p.joints_2d.astype(np.float64), p.joints_3d.astype(np.float64), np.array([200.0]))[0]
+             for p in (picture(pose(armForward=angle)).body for angle in (10.0, 70.0))]  # fmt: skip
+    out = leant_as(*bones)
+    arms = [k for k, bone in enumerate(BONES) if bone.part == "arms"]
+    np.testing.assert_allclose(out[arms], bones[0][arms])
 
 
 def test_a_settled_body_agrees_with_its_picture() -> None:

@@ -136,12 +136,12 @@ def _hull(torso: Mask, skeleton: Skeleton) -> Mask:
 
 
 def _neckline(shape: tuple[int, ...], skeleton: Skeleton) -> Mask:
-    """Where shoulders rise to the neck below a head that hangs before them, (H, W)."""
+    """Where a torso is whose shoulders rise to the neck below a head that hangs before them, (H, W)."""
     chest, spine = _spine(skeleton)
     up = -spine / max(float(np.linalg.norm(spine)), 1e-6) * skeleton.scale
-    left, right = skeleton.points[list(SHOULDERS)]
+    left, right, *hips = skeleton.points[[*SHOULDERS, *HIPS[::-1]]]
     out = np.zeros(shape, np.uint8)
-    corners = [left, left + SHOULDER_RISES * up, chest + NECK_RISES * up, right + SHOULDER_RISES * up, right]
+    corners = [left, left + SHOULDER_RISES * up, chest + NECK_RISES * up, right + SHOULDER_RISES * up, right, *hips]
     cv2.fillConvexPoly(out, np.rint(corners).astype(np.int32), 1)
     return out > 0
 

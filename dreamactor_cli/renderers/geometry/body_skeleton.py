@@ -12,7 +12,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.body_space import EARS, FINGERS, HIPS, NUM_JOINTS, SHOULDERS, SHOWN, WRISTS, guessed_joints, shown_joints
+from dreamactor_cli.body_space import (
+    EARS,
+    FINGERS,
+    HIPS,
+    MOUTH,
+    NUM_JOINTS,
+    SHOULDERS,
+    SHOWN,
+    WRISTS,
+    guessed_joints,
+    shown_joints,
+)
 from dreamactor_cli.contracts import Body, Hands
 
 Array = NDArray[np.float64]
@@ -22,7 +33,9 @@ KNUCKLES = (NUM_JOINTS, NUM_JOINTS + 1)
 NECK, SKULL = NUM_JOINTS + 2, NUM_JOINTS + 3
 NUM_POINTS = NUM_JOINTS + 4
 
-HEAD_DISC = 0.11  # metres around the middle of the head, as far as the chin
+HEAD_WIDE, CHIN_WIDE = 0.085, 0.07  # metres, half the width of a head with its hair, and about the mouth, with throat and collar
+CROWN = 0.08  # metres from the middle of the head towards its crown, around which it is as wide
+HEAD_ENDS = 0.015  # metres beyond its outline that are as far as a limb's radius
 BOWED = 0.14  # metres in the picture from neck to ears, below which a head hangs before the chest
 HAND_OFF = 0.12  # metres that the wrist of a hand may lie beside that of the arm
 
@@ -261,5 +274,9 @@ def torso_distance(points: Array, skeleton: Skeleton) -> Array:
 
 
 def head_distance(points: Array, skeleton: Skeleton) -> Array:
-    """Distance of points (N, 2) px to the middle of the head, in radii of its disc, (N,)."""
-    return np.asarray(np.linalg.norm(points - skeleton.points[SKULL], axis=1) / (HEAD_DISC * skeleton.scale))
+    """Distance of points (N, 2) px to the outline of a bowed head, metres; below 0 inside, (N,)."""
+    mouth, ears = skeleton.points[list(MOUTH)].mean(0), skeleton.points[SKULL]
+    up = (ears - mouth) / max(float(np.linalg.norm(ears - mouth)), 1e-6)
+    axis = ears + CROWN * skeleton.scale * up - mouth
+    t = np.clip((points - mouth) @ axis / max(float(axis @ axis), 1e-9), 0, 1)
+    return np.linalg.norm(points - mouth - t[:, None] * axis, axis=1) / skeleton.scale - (CHIN_WIDE + t * (HEAD_WIDE - CHIN_WIDE))

@@ -21,6 +21,7 @@ from dreamactor_cli.renderers.geometry.body_skeleton import (
     CORE,
     HAND_PARTS,
     HEAD,
+    HEAD_ENDS,
     HEAD_PART,
     PARTS,
     TORSO,
@@ -228,7 +229,7 @@ def _reach(points: Array, skeleton: Skeleton, carried: tuple[int, ...]) -> Array
         if index == TORSO:
             near = INSIDE + torso_distance(points, skeleton) / (TORSO_REACH * skeleton.scale)
         elif index == HEAD and skeleton.bowed:
-            near = INSIDE * head_distance(points, skeleton)  # ends where the torso begins
+            near = np.maximum(INSIDE + head_distance(points, skeleton) / HEAD_ENDS, 0)  # ends where the torso begins
         elif bone.start in WRISTS:
             near = hand_reach(points, skeleton, WRISTS.index(bone.start))
         else:

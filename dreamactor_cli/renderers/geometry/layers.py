@@ -21,6 +21,12 @@ NARROW = 3.0  # px: the blur that a smaller copy is left with
 OUTLINE = 0.008  # of the longer side: how far from the person a pixel counts as outline
 TOLERANCE = 1.5  # grey levels by which the composite of a portrait's layers may miss the picture
 TEXTURE_FADE = (0.08, 0.25)  # of the longer side: from how far inside a hole its texture is guesswork, and left out
+RESTLESS = 0.4  # of a background's texture about a body: edges of no more contrast are its own
+SIDED = 40.0  # grey levels by which a pixel is liker to the side that the matte gives it to
+DECIDED = 60.0  # grey levels, the most that one pixel has to say
+AGREE = 0.003  # of the longer side, over which pixels go to the same side
+HAZE = 64  # alpha below which a pixel is the person's only beside others that are
+CRUMB = 0.001  # of a person: smaller pieces are none of it
 INPAINT_SIZE = 160  # px of the longer side at which holes are inpainted: what is missing is blurred anyway
 
 
@@ -66,7 +72,9 @@ def separate(
         patches: continue the background by `patches.close_hole`, for who uncovers more of it than a rim.
     """
     picture = image.astype(np.float32)
-    alpha = refine_matte(picture, matte, solid)
+    goes_far = stray < 255  # a body, whose outline is seen before another background
+    restless = RESTLESS * _texture(picture, matte) if goes_far else np.zeros_like(matte)
+    alpha = refine_matte(picture, matte, solid, restless)
     hole = dilate(alpha > 0.05, 0.03 * len(image))
     background = complete_background(image, hole, texture_fade)
     spread = spread_color(picture, alpha > 0.95)
@@ -77,7 +85,7 @@ def separate(
     a = alpha[..., None]
     # F = (I - (1-a) B) / a takes the background's light out of hair and outline.
     unmixed = np.clip((picture - (1 - a) * background) / np.maximum(a, 0.05), 0, 255)
-    if stray < 255:
+    if goes_far:
         unmixed = np.where(a < 0.9, np.clip(unmixed, spread - stray, spread + stray), unmixed)
     color = np.where(a > 0.98, picture, np.where(a > 0.12, unmixed, spread))
     # Where the matte is thin, the background plate takes what is missing to the picture.
@@ -85,16 +93,25 @@ def separate(
     layers = Layers(
         color=_u8(color), alpha=_u8(alpha * 255), background=_u8(np.where(a < thin, rest, background)), empty=_u8(background)
     )
-    off = np.abs(picture - spread).max(2)
-    _exact(image, layers, tolerance, (off <= stray) | (off <= np.abs(picture - background).max(2)))
+    like = _liker(picture, alpha, spread, background) if goes_far else np.ones(alpha.shape, bool)
+    _exact(image, layers, tolerance, like)
+    if goes_far:
+        _sweep(image, layers)
     return layers
+
+
+def _liker(picture: F32, alpha: F32, spread: F32, background: F32) -> NDArray[np.bool_]:
+    """Pixels that are rather the person's than the background's, (H, W): as those around them, or an outline is crumbs."""
+    own, others = (np.abs(picture - colors).max(2) for colors in (spread, background))
+    lead = np.clip(others - own + SIDED * (2 * alpha - 1), -DECIDED, DECIDED)
+    return np.asarray(blur(lead.astype(np.float32), AGREE * max(alpha.shape)) > 0)
 
 
 def _exact(image: U8, layers: Layers, tolerance: float, like: NDArray[np.bool_]) -> None:
     """Make the composite of layers the picture, in place: where no colours can explain it, a pixel goes wholly to one layer.
 
     Args:
-        like: pixels whose colour is rather the person's beside them, (H, W): others would be specks along a body's outline.
+        like: pixels that may go to the person, (H, W).
     """
     color, alpha, background = layers.color, layers.alpha, layers.background
     a = alpha[..., None].astype(np.float32) / 255
@@ -107,15 +124,29 @@ def _exact(image: U8, layers: Layers, tolerance: float, like: NDArray[np.bool_])
     background[nobody], alpha[nobody] = image[nobody], 0
 
 
-def refine_matte(picture: F32, matte: F32, solid: U8) -> F32:
-    """Snap a coarse matte (H, W) to the edges of the picture (guided filter), with the solid part at 1."""
+def _sweep(image: U8, layers: Layers) -> None:
+    """Leave to the background, in place, what lies beside the person in crumbs or as a haze: it would come along with a limb."""
+    alpha = layers.alpha
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats((alpha >= HAZE).astype(np.uint8), connectivity=4)
+    sizes = stats[:, cv2.CC_STAT_AREA]
+    whole = np.append(False, sizes[1:] >= CRUMB * sizes[1:].sum())[pieces] if count > 1 else np.zeros(alpha.shape, bool)
+    beside = ~whole & ((alpha >= HAZE) | (dilate(whole, 2 * OUTLINE * max(alpha.shape)) == 0))
+    layers.background[beside], alpha[beside] = image[beside], 0
+
+
+def refine_matte(picture: F32, matte: F32, solid: U8, restless: F32) -> F32:
+    """Snap a coarse matte (H, W) to the edges of the picture (guided filter), with the solid part at 1.
+
+    Args:
+        restless: grey levels of texture around each pixel that are no edges, (H, W).
+    """
     radius = max(4, picture.shape[1] // 80)
-    alpha = guided_filter(picture.mean(2), matte, radius, (0.02 * 255) ** 2)
+    alpha = guided_filter(picture.mean(2), matte, radius, (0.02 * 255) ** 2 + restless**2)
     alpha = np.clip((alpha - 0.15) / 0.7, 0, 1)
     return np.maximum(alpha, blur(solid.astype(np.float32) / 255, 2))
 
 
-def guided_filter(guide: F32, values: F32, radius: int, epsilon: float) -> F32:
+def guided_filter(guide: F32, values: F32, radius: int, epsilon: float | F32) -> F32:
     """Edge-preserving filter of values by a grey guide (He et al. 2010); all (H, W)."""
     size = (2 * radius + 1, 2 * radius + 1)
 

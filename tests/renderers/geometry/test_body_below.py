@@ -117,19 +117,35 @@ def _without_face(skeleton: Skeleton) -> Skeleton:
     return replace(skeleton, score=np.where(np.arange(len(skeleton.score)) < 11, 0.1, skeleton.score))
 
 
+def _behind_a_head(skeleton: Skeleton, middle: tuple[int, int], radius: int) -> tuple[Mask, NDArray[np.int8], Mask]:
+    """What is seen of a torso behind a round head, the labels of both, and the head."""
+    disc = np.zeros((HEIGHT, WIDTH), np.uint8)
+    cv2.circle(disc, middle, radius, 1, -1)
+    own, labels = _torso(skeleton, disc > 0)
+    labels[disc > 0] = HEAD_PART
+    return own, labels, disc > 0
+
+
 def test_below_a_head_that_hangs_before_the_chest_shoulders_rise_to_a_neck() -> None:
     skeleton = _skeleton()
-    head = np.zeros((HEIGHT, WIDTH), np.uint8)
-    cv2.circle(head, (120, 92), 26, 1, -1)
-    own, labels = _torso(skeleton, head > 0)
-    labels[head > 0] = HEAD_PART
+    own, labels, head = _behind_a_head(skeleton, (120, 92), 26)
     upright, bowed = (
-        hidden_torso(own, head > 0, labels, labels < 0, np.zeros_like(own), replace(skeleton, bowed=flag))
-        for flag in (False, True)
+        hidden_torso(own, head, labels, labels < 0, np.zeros_like(own), replace(skeleton, bowed=flag)) for flag in (False, True)
     )
     assert bowed[88, 112:128].all()
     assert bowed.sum() > upright.sum()
     assert not bowed[:80].any()
+
+
+def test_a_bowed_head_that_hides_a_shoulder_leaves_no_hole_where_it_hung() -> None:
+    """Of the shoulder nothing is seen, and yet the torso is as wide as its joints."""
+    skeleton = _skeleton()
+    own, labels, head = _behind_a_head(skeleton, (92, 104), 30)
+    hidden = hidden_torso(own, head, labels, labels < 0, np.zeros_like(own), replace(skeleton, bowed=True))
+    shoulder = skeleton.points[12]
+    inside = _strip((round(shoulder[0]) + 3, round(shoulder[1]) + 3), (110, 120), 1)
+    assert (hidden | own)[inside].all()
+    assert not hidden_torso(own, head, labels, labels < 0, np.zeros_like(own), skeleton)[inside].all()
 
 
 def test_a_bare_forearm_before_the_torso_hides_it_as_a_sleeve_does() -> None:

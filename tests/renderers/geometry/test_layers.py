@@ -71,6 +71,23 @@ def test_a_known_disc_is_cut_out_at_its_edge() -> None:
     assert np.abs(layers.background.astype(float) - wall).mean() < 6
 
 
+def test_a_body_before_leaves_is_cut_out_without_crumbs() -> None:
+    """Of leaves that are as bright as the person nothing comes along that does not hang on it."""
+    size, person = 240, np.array([150.0, 130, 160])
+    true = _disc(size, 70)
+    leaves = cv2.resize(np.random.default_rng(2).integers(20, 236, (60, 60)).astype(np.float32), (size, size))
+    image = np.rint(true[..., None] * person + (1 - true[..., None]) * leaves[..., None]).astype(np.uint8)
+    coarse = cv2.GaussianBlur(_disc(size, 70), (0, 0), 3).astype(np.float32)
+    layers = separate(
+        image, coarse, np.zeros((size, size), np.uint8), thin=0.15, texture_fade=(0.004, 0.04), tolerance=10.0, stray=45.0,
+        patches=True,
+    )  # fmt: skip
+    count, _ = cv2.connectedComponents((layers.alpha >= 64).astype(np.uint8), connectivity=4)
+    assert count == 2  # nobody and the person
+    assert not layers.alpha[cv2.dilate(true, np.ones((21, 21), np.uint8)) == 0].any()
+    assert np.abs(_composite(layers) - image).max() <= 12
+
+
 def test_the_solid_part_is_opaque() -> None:
     image = np.random.default_rng(0).integers(0, 256, (120, 160, 3)).astype(np.uint8)
     solid = (_disc(120, 40) > 0.5).astype(np.uint8) * 255
