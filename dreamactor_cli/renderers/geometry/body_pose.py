@@ -91,6 +91,7 @@ class BodyPose:
         self._used = np.flatnonzero(skeleton.bones)
         self._weights = np.ascontiguousarray(mesh.weights[:, self._used])
         self._pivots = skeleton.points[mesh.pivots]
+        self._along, self._beyond = _beyond_ends(mesh.nodes, skeleton)
         corners = torso_outline(skeleton)
         self._center = corners.mean(0)
         across = corners[[0, 3]].mean(0) - corners[[1, 2]].mean(0)  # from the person's right to the left
@@ -108,8 +109,19 @@ class BodyPose:
         depth = with_points(space)[:, 2] * scale
         return Placement(with_points(joints), depth, size, _wrapped(torso_turn(space) - self._turn))
 
-    def move(self, matrices: Array, slide: Array) -> Array:
-        """Places (N, 2) px of the nodes in a frame, by the maps of the bones from `matrices` and what `slide` adds."""
+    def ends(self, matrices: Array, size: float) -> Array:
+        """What the round ends of bones keep of their shape, (B, 2) px per px beyond them: only between its joints a limb stretches.
+
+        Args:
+            matrices: from `matrices` or `mirrored`.
+            size: of the body in the frame.
+        """
+        along = (matrices[:, :, :2] @ self._along[:, :, None])[..., 0]
+        return along * (size / np.maximum(np.linalg.norm(along, axis=1), 1e-6) - 1)[:, None]
+
+    def move(self, matrices: Array, slide: Array, ends: Array) -> Array:
+        """Places (N, 2) px of the nodes in a frame, by the maps of the bones, and what `slide` and `ends` add."""
+        slide = slide + (self._mesh.weights * self._beyond) @ ends
         matrices = matrices[self._used]
         blended = (self._weights @ matrices.reshape(-1, 6)).reshape(-1, 2, 3)
         linear, offset = blended[:, :, :2], blended[:, :, 2]
@@ -121,10 +133,11 @@ class BodyPose:
         out = pivots + swell[:, None] * np.einsum("nij,nj->ni", linear, self._mesh.nodes - self._pivots)
         return np.asarray(out + slide, np.float64)
 
-    def rigid(self, matrices: Array, slide: Array, part: int, nodes: NDArray[np.int64]) -> Array:
-        """Places (N, 2) px of some nodes if each goes with the nearest bone of a part alone; ``slide`` is from `slide`."""
-        maps = matrices[self._mesh.own[part][nodes]]
-        out = (maps[:, :, :2] @ self._mesh.nodes[nodes][:, :, None])[:, :, 0] + maps[:, :, 2]
+    def rigid(self, matrices: Array, slide: Array, ends: Array, part: int, nodes: NDArray[np.int64]) -> Array:
+        """Places (N, 2) px of some nodes, as `move` has them, if each goes with the nearest bone of a part alone."""
+        own = self._mesh.own[part][nodes]
+        maps = matrices[own]
+        out = self._beyond[nodes, own, None] * ends[own] + (maps[:, :, :2] @ self._mesh.nodes[nodes][:, :, None])[:, :, 0] + maps[:, :, 2]
         return np.asarray(out + slide[nodes], np.float64)
 
     def slide(self, place: Placement) -> Array:
@@ -252,6 +265,22 @@ class BodyPose:
         now = np.column_stack([place.points[theirs], place.depth[theirs]])
         foot = foot_map(rest, now / place.size, self._rest.scale)
         return None if foot is None else place.size * foot @ flip
+
+
+def _beyond_ends(nodes: Array, skeleton: Skeleton) -> tuple[Array, Array]:
+    """Directions (B, 2) of the bones of arms and legs, and how far nodes (N, 2) lie beyond their ends along them, (N, B) px.
+
+    Before a bone's start it is below 0; of other bones all is 0.
+    """
+    along, beyond = np.zeros((len(BONES), 2)), np.zeros((len(nodes), len(BONES)))
+    for index, (bone, there) in enumerate(zip(BONES, skeleton.bones, strict=True)):
+        if there and index not in (TORSO, HEAD) and bone.name not in RIGID:
+            line = skeleton.points[bone.end] - skeleton.points[bone.start]
+            length = max(float(np.linalg.norm(line)), 1e-6)
+            along[index] = line / length
+            place = (nodes - skeleton.points[bone.start]) @ along[index]
+            beyond[:, index] = place - np.clip(place, 0, length)
+    return along, beyond
 
 
 def fit_similarity(source: Array, target: Array, weights: Array) -> Array:

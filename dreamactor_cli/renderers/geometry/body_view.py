@@ -143,12 +143,12 @@ class View:
 
     def _skinned(self, matrices: Array, place: Placement, parts: set[int]) -> dict[int, Array]:
         """Nodes of parts by the maps of the bones, within bounds."""
-        slide = self.pose.slide(place)
-        nodes = self.pose.move(matrices, slide)
+        slide, ends = self.pose.slide(place), self.pose.ends(matrices, place.size)
+        nodes = self.pose.move(matrices, slide, ends)
         out = {}
         for part in parts:
             used = self.parts[part].nodes
-            out[part] = self._bounds[part].held(nodes[used], self.pose.rigid(matrices, slide, part, used), matrices)
+            out[part] = self._bounds[part].held(nodes[used], self.pose.rigid(matrices, slide, ends, part, used), matrices)
         return out
 
     def _move_hand(self, part: int, controls: Controls, index: int, matrices: Array, place: Placement) -> tuple[Array, I32]:
