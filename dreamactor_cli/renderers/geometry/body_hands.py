@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli.body_space import ELBOWS
+from dreamactor_cli.person_space import smoothstep
 from dreamactor_cli.renderers.geometry.body_mesh import heat, near, regular_grid
 from dreamactor_cli.renderers.geometry.body_skeleton import Skeleton
 
@@ -19,6 +20,7 @@ SEGMENTS = tuple((a, b, finger) for finger, joints in enumerate(FINGERS) for a, 
 PALM_RADIUS, FINGER_RADIUS = 0.035, 0.009  # metres
 WRIST_BAND = 0.05  # metres about the wrist within which a hand follows the forearm too
 SQUEEZE = (0.35, 1.5)  # of the palm, against the body's own change of size
+NARROW = (3.0, 4.5)  # times as long as wide that a palm becomes, between which it ceases to follow: it would be smeared
 LENGTHS = (0.25, 1.4)  # likewise of a finger's segments
 TORN = 2.2  # times its rest length, beyond which what spans two fingers is left out
 
@@ -73,17 +75,19 @@ class HandMesh:
         differ = (finger != finger[:, [1, 2, 0]]) & on_any & on_any[:, [1, 2, 0]]
         return np.asarray(differ.any(1))
 
-    def move(self, hand: Array, forearm: Array, size: float) -> tuple[Array, I32, Array]:
+    def move(self, hand: Array, forearm: Array, rigid: Array, size: float) -> tuple[Array, I32, Array]:
         """A frame.
 
         Args:
             hand: its joints, (21, 2) px.
             forearm: affine map of the forearm, (2, 3).
+            rigid: likewise of the hand as a whole.
             size: growth of the body since the picture.
 
         Returns:
             Places (N, 2) px of the nodes, the triangles to draw, and the affine map of the palm, (2, 3).
         """
+        hand = self._unsmeared(hand, rigid)
         palm = self.palm(hand, size)
         matrices = np.concatenate([[palm, forearm], self._segments(hand, palm, size)])
         blended = (self._weights @ matrices.reshape(-1, 6)).reshape(-1, 2, 3)
@@ -92,19 +96,28 @@ class HandMesh:
         torn = self._across & (edges > TORN * size * self._edges).any(1)
         return nodes, self.triangles[~torn] if torn.any() else self.triangles, palm
 
+    def _unsmeared(self, hand: Array, rigid: Array) -> Array:
+        """Joints (21, 2) px of a hand that goes by a rigid map (2, 3) where it is seen much more from the side than at rest."""
+        long, wide = np.linalg.svd(self._palm(hand), compute_uv=False)
+        share = smoothstep(long / max(wide, 1e-6), *NARROW)
+        return np.asarray(hand + share * (self.ridden(rigid) - hand))
+
     def ridden(self, matrix: Array) -> Array:
         """Joints (21, 2) px of a hand that is moved as it is, by an affine map (2, 3)."""
         return np.asarray(self._hand @ matrix[:, :2].T + matrix[:, 2], np.float64)
 
     def palm(self, hand: Array, size: float) -> Array:
         """Affine map of the palm, (2, 3): squeezed no further than a palm that is seen from the side."""
+        u, s, vt = np.linalg.svd(self._palm(hand))
+        linear = (u * np.clip(s, SQUEEZE[0] * size, SQUEEZE[1] * size)) @ vt
+        return np.column_stack([linear, hand[0] - linear @ self._hand[0]])
+
+    def _palm(self, hand: Array) -> Array:
+        """Linear map (2, 2) of the palm that fits its joints best."""
         source, target = self._hand[list(PALM)], hand[list(PALM)]
         a, b = source - source.mean(0), target - target.mean(0)
         gram = a.T @ a
-        linear = np.linalg.solve(gram + 1e-3 * np.trace(gram) * np.eye(2), a.T @ b).T
-        u, s, vt = np.linalg.svd(linear)
-        linear = (u * np.clip(s, SQUEEZE[0] * size, SQUEEZE[1] * size)) @ vt
-        return np.column_stack([linear, hand[0] - linear @ self._hand[0]])
+        return np.asarray(np.linalg.solve(gram + 1e-3 * np.trace(gram) * np.eye(2), a.T @ b).T)
 
     def _segments(self, hand: Array, palm: Array, size: float) -> Array:
         """Affine maps of the fingers' segments, (15, 2, 3)."""

@@ -110,7 +110,7 @@ class BodyPose:
         return Placement(with_points(joints), depth, size, _wrapped(torso_turn(space) - self._turn))
 
     def ends(self, matrices: Array, size: float) -> Array:
-        """What the round ends of bones keep of their shape, (B, 2) px per px beyond them: only between its joints a limb stretches.
+        """What nodes beyond the ends of bones move besides, (B, 2) px per px: a limb stretches between its joints only.
 
         Args:
             matrices: from `matrices` or `mirrored`.
@@ -137,7 +137,11 @@ class BodyPose:
         """Places (N, 2) px of some nodes, as `move` has them, if each goes with the nearest bone of a part alone."""
         own = self._mesh.own[part][nodes]
         maps = matrices[own]
-        out = self._beyond[nodes, own, None] * ends[own] + (maps[:, :, :2] @ self._mesh.nodes[nodes][:, :, None])[:, :, 0] + maps[:, :, 2]
+        out = (
+            self._beyond[nodes, own, None] * ends[own]
+            + (maps[:, :, :2] @ self._mesh.nodes[nodes][:, :, None])[:, :, 0]
+            + maps[:, :, 2]
+        )
         return np.asarray(out + slide[nodes], np.float64)
 
     def slide(self, place: Placement) -> Array:

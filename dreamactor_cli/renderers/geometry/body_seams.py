@@ -21,6 +21,7 @@ NOISE = 8.0  # levels by which colours of one thing differ at least
 APART = 2.0  # distance of both colours, in their spread, from which they are told apart
 LEVELS = 90.0  # and in levels: a shade on a sleeve is no border
 EVEN = 30.0  # levels by which the limb's own colour may differ: bare skin does less
+STRANGE = 50.0  # levels by which cloth differs from a hand before it
 RIM = 1.5  # px of the working size along the outline that tell nothing: the background shines into them
 LIKELIER = 3.0  # difference of squared distances, in their spread, from which a pixel is the body's
 
@@ -68,6 +69,33 @@ def given_back(labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[
         back[asked] = off[0] - off[1] > LIKELIER
         out[back] = owner[nearest[back]]
     return out
+
+
+def off_hand(labels: Labels, image: NDArray[np.uint8], hand: int, reach: Array) -> Labels:
+    """Labels (h, w) in which what is not of a hand's colour is its neighbours', where it is no mere ring or gap.
+
+    Fingers that a network sees where there are none are cloth.
+
+    Args:
+        labels, image: as in `given_back`.
+        hand: the part in question.
+        reach: how near its bones are, in their radii, (h, w).
+    """
+    mine, others = labels == hand, (labels >= 0) & (labels != hand)
+    pixels = image.astype(np.float64)
+    told = _colors(pixels[mine & (reach < 1)])
+    if told is None or not others.any():
+        return labels
+    color, spread = told
+    off = ((pixels - color) ** 2).sum(2)
+    strange = (mine & (off > max(STRANGE**2, APART**2 * spread))).astype(np.uint8)
+    strange = cv2.morphologyEx(strange, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    _, nearest = cv2.distanceTransformWithLabels(
+        (~others).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    owner = np.zeros(int(nearest.max()) + 1, np.int8)
+    owner[nearest[others]] = labels[others]
+    return np.where(strange > 0, owner[nearest], labels).astype(np.int8)
 
 
 def _colors(pixels: Array) -> tuple[Array, float] | None:

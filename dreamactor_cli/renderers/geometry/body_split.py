@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli.body_space import HIPS, KNEES, WRISTS
-from dreamactor_cli.renderers.geometry.body_seams import given_back
+from dreamactor_cli.renderers.geometry.body_seams import given_back, off_hand
 from dreamactor_cli.renderers.geometry.body_skeleton import (
     BONES,
     CORE,
@@ -107,6 +107,8 @@ def split(image: U8, alpha: F32, skeleton: Skeleton, order: Sequence[int]) -> Sp
             a, b = skeleton.points[bone.start], skeleton.points[bone.end]
             along = (points - a) @ (b - a) / max(float((b - a) @ (b - a)), 1e-9)
             labels = given_back(labels, small, bone.part, (CORE, *THIGHS), along.reshape(labels.shape))
+    for part in (part for part in HAND_PARTS if np.isfinite(reach[part]).any()):
+        labels = off_hand(labels, small, part, reach[part])
     labels = _whole(labels, reach)  # what was given back leaves islands
     return Split(labels=labels, reach=reach.astype(np.float32), shrink=shrink, carried=carried)
 

@@ -158,7 +158,7 @@ class View:
         joints = mesh.ridden(matrices[bone])
         if controls.hands is not None and controls.hands.score[index, side] > 0:
             joints = controls.hands.joints_2d[index, side].astype(np.float64)
-        nodes, triangles, matrices[bone] = mesh.move(joints, matrices[bone - 1], place.size)
+        nodes, triangles, matrices[bone] = mesh.move(joints, matrices[bone - 1], matrices[bone], place.size)
         return nodes, triangles
 
 

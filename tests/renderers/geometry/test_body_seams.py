@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.renderers.geometry.body_seams import given_back
-from dreamactor_cli.renderers.geometry.body_skeleton import CORE, PARTS
+from dreamactor_cli.renderers.geometry.body_seams import given_back, off_hand
+from dreamactor_cli.renderers.geometry.body_skeleton import CORE, HAND_PARTS, PARTS
 
-ARM = PARTS.index("left_forearm")
+ARM, HAND = PARTS.index("left_forearm"), HAND_PARTS[0]
 HEIGHT, WIDTH = 120, 100
 SKIN, SHORTS = (215, 170, 140), (30, 30, 35)
 ALONG = np.repeat(np.linspace(0, 0.999, HEIGHT)[:, None], WIDTH, 1)
@@ -42,3 +42,18 @@ def test_a_limb_that_touches_no_body_stays_as_it_is() -> None:
     labels[:, 40:52] = -1
     np.testing.assert_array_equal(given_back(labels, image, ARM, (CORE,), ALONG), labels)
     np.testing.assert_array_equal(given_back(np.full_like(labels, -1), image, ARM, (CORE,), ALONG), np.full_like(labels, -1))
+
+
+def test_cloth_beside_a_hand_is_none_of_it_though_fingers_are_seen_there() -> None:
+    """A ring stays the hand's."""
+    image = np.full((60, 80, 3), (150, 150, 155), np.uint8)
+    image[20:40, 10:50] = SKIN
+    image[28:30, 20:22] = (60, 60, 60)
+    labels = np.full((60, 80), CORE, np.int8)
+    labels[15:45, 10:55] = HAND
+    reach = np.full((60, 80), 1.5)
+    reach[15:45, 10:55] = 0.9
+    out = off_hand(labels, image, HAND, reach)
+    assert (out[20:40, 10:50] == HAND).all()
+    assert (out == HAND).sum() == 20 * 40
+    np.testing.assert_array_equal(off_hand(np.full_like(labels, HAND), image, HAND, reach), np.full_like(labels, HAND))
