@@ -23,6 +23,7 @@ MOST = 0.85  # of a limb's radius that lies below what is in front of it
 ALONG = np.linspace(-0.3, 1.7, 21)  # places along a limb's bone, from its root to beyond its end, at which its width is told
 WIDEST = 95.0  # percentile of the distances of its pixels from the bone that is its width there
 ENOUGH = 12  # pixels that tell a width
+SHREDS = 0.06  # metres, of a torso below an arm
 PIECE = 0.1  # of the largest piece of the torso: smaller ones are specks of it beyond an arm
 OUTSIDE = 0.06  # metres outside the line between shoulder and hip that lie below an arm
 BEFORE = 0.04  # metres of a torso, with its clothes, that an arm hides which hangs along it
@@ -88,7 +89,16 @@ def hidden_torso(own: Mask, covered: Mask, labels: NDArray[np.int8], nobody: Mas
     found &= ~(bare & along & _beyond_seen(whole, found, skeleton))  # before a bare arm the torso is seen to end
     if skeleton.bowed:
         found |= covered & _neckline(own.shape, skeleton)
-    return found & ~_ended_before(found, nobody, skeleton)
+    return hanging_together(whole, found & ~_ended_before(found, nobody, skeleton), SHREDS * skeleton.scale)
+
+
+def hanging_together(torso: Mask, hidden: Mask, shreds: float) -> Mask:
+    """What is hidden of a torso without shreds narrower than ``shreds`` px, and without what is no piece with what is seen."""
+    size = 2 * round(0.5 * shreds) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    both = cv2.morphologyEx((torso | hidden).astype(np.uint8), cv2.MORPH_OPEN, disc) | torso.astype(np.uint8)
+    _, pieces = cv2.connectedComponents(both, connectivity=4)
+    return np.asarray(hidden & np.isin(pieces, np.unique(pieces[torso])))
 
 
 def _points(mask: Mask) -> Array:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.renderers.geometry.body_below import bare_skin, hidden_limb, hidden_torso
+from dreamactor_cli.renderers.geometry.body_below import bare_skin, hanging_together, hidden_limb, hidden_torso
 from dreamactor_cli.renderers.geometry.body_skeleton import (
     BONE_INDEX,
     BONES,
@@ -156,3 +156,15 @@ def test_a_bare_forearm_before_the_torso_hides_it_as_a_sleeve_does() -> None:
     sleeve, bare = (hidden_torso(own, across, labels, labels < 0, skin, skeleton) for skin in (np.zeros_like(across), across))
     assert sleeve[150, 95:145].all()
     np.testing.assert_array_equal(bare, sleeve)
+
+
+def test_a_torso_has_no_shreds_below_an_arm_and_no_pieces_beyond_it() -> None:
+    """What is hidden of it makes one piece with what is seen, as smooth as a torso is."""
+    skeleton = _skeleton()
+    torso, hidden = np.zeros((HEIGHT, WIDTH), bool), np.zeros((HEIGHT, WIDTH), bool)
+    torso[100:190, 96:140] = True
+    hidden[100:190, 140:148] = True
+    hidden[120:122, 148:165] = hidden[130:150, 170:180] = True
+    out = hanging_together(torso, hidden, 0.06 * skeleton.scale)
+    assert out[105:185, 140:148].all()
+    assert not out[:, 150:].any()
