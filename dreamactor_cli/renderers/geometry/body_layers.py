@@ -14,11 +14,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreamactor_cli.body_space import HIPS, SHOULDERS
 from dreamactor_cli.renderers.geometry.body_below import bare_skin, hidden_limb, hidden_torso
 from dreamactor_cli.renderers.geometry.body_beyond import go_on, nearness
 from dreamactor_cli.renderers.geometry.body_mesh import PAD, THIN, cut_by_border
 from dreamactor_cli.renderers.geometry.body_rims import judge
-from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CORE, PARTS, Skeleton
+from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CORE, PARTS, Joint, Skeleton
 from dreamactor_cli.renderers.geometry.body_split import Split
 from dreamactor_cli.renderers.geometry.layers import Layers, blur, complete_background, dilate
 from dreamactor_cli.renderers.geometry.texture import Box
@@ -30,6 +31,7 @@ Mask = NDArray[np.bool_]
 
 RIM = 0.0035  # of the longer side: how far beyond the border between two parts the one in front is drawn
 LIMB_SHARE = 0.6  # of the radius about a shoulder or hip: as far an arm or leg shows the torso, and not the neck
+ACROSS = np.cos(np.radians(40.0))  # cosine between spine and thigh, below which a leg is spread or raised
 ROUND = 1.1  # half a limb's width: radius about a joint within which both its limbs show the same
 SEEN = 128  # alpha from which a pixel shows somebody
 TEXTURE_FADE = (0.02, 0.12)  # of a layer's longer side, see `layers.complete_background`
@@ -135,7 +137,8 @@ def _shared(labels: NDArray[np.int8], part: int, skeleton: Skeleton, carried: tu
         if part not in parts:
             continue
         middle = skeleton.points[joint.point]
-        most = joint.radius * skeleton.scale * (LIMB_SHARE if CORE in parts and part != CORE else 1.0)
+        narrow = CORE in parts and (part != CORE or lies_across(joint, skeleton))
+        most = joint.radius * skeleton.scale * (LIMB_SHARE if narrow else 1.0)
         reach = max(round(0.5 * most), 1)
         if CORE in parts:
             x, y = np.rint(middle).astype(int).tolist()
@@ -150,6 +153,14 @@ def _shared(labels: NDArray[np.int8], part: int, skeleton: Skeleton, carried: tu
         cv2.circle(disc, (x, y), max(round(radius), 1), 1, -1)
         out |= (disc > 0) & np.isin(labels, parts)
     return out
+
+
+def lies_across(joint: Joint, skeleton: Skeleton) -> bool:
+    """Whether the limb at a joint of the torso lies across the spine: the torso shows less of it, or keeps a lump as it hangs."""
+    bone = next(bone for bone in BONES if bone.start == joint.point)
+    spine = skeleton.points[list(HIPS)].mean(0) - skeleton.points[list(SHOULDERS)].mean(0)
+    limb = skeleton.points[bone.end] - skeleton.points[bone.start]
+    return bool(spine @ limb < ACROSS * np.linalg.norm(spine) * np.linalg.norm(limb))
 
 
 def _across(limb: Mask, joint: Array, direction: Array, reach: int) -> tuple[int, int, float]:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dreamactor_cli.renderers.geometry.body_layers import PartLayer, _across, part_layers
+from dreamactor_cli.renderers.geometry.body_layers import PartLayer, _across, lies_across, part_layers
 from dreamactor_cli.renderers.geometry.body_order import depth_order
-from dreamactor_cli.renderers.geometry.body_skeleton import CORE, PARTS, skeleton_of, with_points
+from dreamactor_cli.renderers.geometry.body_skeleton import CORE, JOINTS, PARTS, skeleton_of, with_points
 from dreamactor_cli.renderers.geometry.body_split import split
 from dreamactor_cli.renderers.geometry.layers import Layers
 
@@ -109,3 +109,12 @@ def test_of_a_limb_that_is_nowhere_near_its_joint_nothing_is_shared() -> None:
     limb = np.zeros((200, 120), bool)
     assert _across(limb, np.array([60.0, 110.0]), np.array([0.0, 1.0]), 15)[2] == 0
     assert _across(limb, np.array([-400.0, 900.0]), np.array([0.0, 1.0]), 15)[2] == 0
+
+
+def test_of_limbs_that_lie_across_the_spine_a_torso_shows_less() -> None:
+    """What it shows of an arm that is stretched out sideways is a lump beside one that hangs."""
+    body = figure({13: (196.0, 104.0), 25: (190.0, 215.0)}).reference.controls.body
+    assert body is not None
+    skeleton = skeleton_of(body, None, 0, WIDTH, HEIGHT)
+    joints = {joint.point: joint for joint in JOINTS if CORE in joint.parts}
+    assert [point for point, joint in joints.items() if lies_across(joint, skeleton)] == [11, 23]
