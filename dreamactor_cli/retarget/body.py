@@ -166,7 +166,7 @@ class BodyRetarget:
         self._bones = bone_vectors(self._joints[None])[0]
         self._leant = np.zeros(NUM_JOINTS)
         if pose is not None:
-            leant = leant_as(self._bones, pose)
+            leant = np.where(self.driven.bones[:, None], leant_as(self._bones, pose), self._bones)
             pelvis = self._joints[list(HIPS)].mean(0)[None]
             self._leant = (self._assembled(pelvis, leant[None]) - self._assembled(pelvis, self._bones[None]))[0, :, 2]
             self._leant[list(HEAD)] = self._leant[list(SHOULDERS)].mean()

@@ -31,7 +31,7 @@ Mask = NDArray[np.bool_]
 
 RIM = 0.0035  # of the longer side: how far beyond the border between two parts the one in front is drawn
 LIMB_SHARE = 0.6  # of the radius about a shoulder or hip: as far an arm or leg shows the torso, and not the neck
-ACROSS = np.cos(np.radians(40.0))  # cosine between spine and thigh, below which a leg is spread or raised
+ACROSS = np.cos(np.radians(40.0))  # cosine between the spine and an arm or leg, below which it is spread or raised
 ROUND = 1.1  # half a limb's width: radius about a joint within which both its limbs show the same
 SEEN = 128  # alpha from which a pixel shows somebody
 TEXTURE_FADE = (0.02, 0.12)  # of a layer's longer side, see `layers.complete_background`

@@ -92,6 +92,7 @@ class BodyPose:
         self._weights = np.ascontiguousarray(mesh.weights[:, self._used])
         self._pivots = skeleton.points[mesh.pivots]
         self._along, self._beyond = _beyond_ends(mesh.nodes, skeleton)
+        self._beyond_all = mesh.weights * self._beyond
         corners = torso_outline(skeleton)
         self._center = corners.mean(0)
         across = corners[[0, 3]].mean(0) - corners[[1, 2]].mean(0)  # from the person's right to the left
@@ -121,7 +122,7 @@ class BodyPose:
 
     def move(self, matrices: Array, slide: Array, ends: Array) -> Array:
         """Places (N, 2) px of the nodes in a frame, by the maps of the bones, and what `slide` and `ends` add."""
-        slide = slide + (self._mesh.weights * self._beyond) @ ends
+        slide = slide + self._beyond_all @ ends
         matrices = matrices[self._used]
         blended = (self._weights @ matrices.reshape(-1, 6)).reshape(-1, 2, 3)
         linear, offset = blended[:, :, :2], blended[:, :, 2]
