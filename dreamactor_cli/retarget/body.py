@@ -27,6 +27,7 @@ from dreamactor_cli.retarget.contacts import contacts, standing_shift
 from dreamactor_cli.retarget.driver_body import DriverBody, Stretch
 from dreamactor_cli.retarget.shown import driven
 from dreamactor_cli.retarget.skeleton import (
+    AGREE,
     BONES,
     FOREARMS,
     HIP_LINE,
@@ -54,7 +55,6 @@ SINK = 0.5  # of the spine: how far it sinks before a driver who squats: no furt
 ARRIVES = (10.0, 75.0)  # degrees that a built-in motion's limb has moved, between which the reference's takes its pose
 FOLLOWS = (10.0, 30.0)  # likewise degrees that a filmed driver's limb or torso moves in all but the wildest frames of the clip
 WILD = 5.0  # percent of them
-AGREE = (12.0, 30.0)  # degrees between the poses of picture and driver at the anchor: fewer are errors of measurement
 LEAVES = (3.0, 35.0)  # degrees that a limb has moved, between which it leaves a pose of the picture that agrees with the driver's
 APART = (60.0, 120.0)  # degrees between the torsos of picture and driver, between which the reference's ceases to follow
 NECK_BEND = 0.4  # rad that the neck bends before a head that is not driven rolls with the shoulders
@@ -377,6 +377,7 @@ class BodyRetarget:
     def signal(self, posed: Posed) -> Body:
         """What the renderer gets."""
         frames = len(posed.joints)
+        # In depth the renderer compares with the picture as it is.
         joints = posed.joints - np.array([0.0, 0.0, 1.0]) * self._leant[:, None]
         joints_3d = (joints - joints[:, list(HIPS)].mean(1, keepdims=True)) / self.px_per_metre
         return Body(

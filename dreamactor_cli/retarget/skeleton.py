@@ -64,7 +64,7 @@ UP = np.array([0.0, -1.0, 0.0])
 # Share of a bone's length that is seen, between which its depth passes from what its length says to what the network says.
 FORESHORTENED = (0.85, 0.97)
 LONGEST = 1.12  # of a bone's length, that it may have with what the network says of its depth
-SAME = (12.0, 30.0)  # degrees in space between two bones, between which they cease to point the same way
+AGREE = (12.0, 30.0)  # degrees between the bones of picture and driver at the anchor: fewer are errors of measurement
 FLAT = 0.5  # share of a bone's length that is seen, from which its length in the picture is compared
 BEST_SHARE = 0.25  # of the frames in which a bone is seen: those where it is least foreshortened tell its length
 TRUSTED = 0.6  # visibility of both ends for a frame to tell a bone's length
@@ -134,7 +134,7 @@ def leant_as(bones: Array, others: Array) -> Array:
     How far a bone leans away from the camera one picture hardly tells: it leans as the other does, whatever its length.
     """
     off = np.arccos(np.clip((rotations.unit(bones, UP) * rotations.unit(others, UP)).sum(1), -1, 1))
-    same = 1 - smoothstep(np.degrees(off), *SAME)
+    same = 1 - smoothstep(np.degrees(off), *AGREE)
     seen, length = (np.linalg.norm(others[:, :k], axis=1) for k in (2, 3))
     mine = [np.linalg.norm(bones[:, :k], axis=1) for k in (2, 3)]
     flat = seen > FLAT * np.maximum(length, 1e-9)

@@ -19,6 +19,7 @@ from dreamactor_cli.renderers.geometry.body_below import bare_skin, hidden_limb,
 from dreamactor_cli.renderers.geometry.body_beyond import go_on, nearness
 from dreamactor_cli.renderers.geometry.body_mesh import PAD, THIN, cut_by_border
 from dreamactor_cli.renderers.geometry.body_rims import judge
+from dreamactor_cli.renderers.geometry.body_seams import nearest_labels
 from dreamactor_cli.renderers.geometry.body_skeleton import BONES, CORE, PARTS, Joint, Skeleton
 from dreamactor_cli.renderers.geometry.body_split import Split
 from dreamactor_cli.renderers.geometry.layers import Layers, blur, complete_background, dilate
@@ -117,10 +118,7 @@ def _continued(labels: NDArray[np.int8], person: Mask) -> NDArray[np.int8]:
     known = labels >= 0
     if not known.any():
         return labels
-    _, index = cv2.distanceTransformWithLabels((~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    table = np.zeros(int(index.max()) + 1, np.int8)
-    table[index[known]] = labels[known]
-    return np.where(person, table[index], labels).astype(np.int8)
+    return np.where(person, nearest_labels(labels, known)[1], labels)
 
 
 def _shared(labels: NDArray[np.int8], part: int, skeleton: Skeleton, carried: tuple[int, ...], inner: F32) -> Mask:

@@ -39,16 +39,12 @@ def given_back(labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[
     mine, theirs = labels == limb, np.isin(labels, body)
     if not mine.any() or not theirs.any():
         return labels
-    away, nearest = cv2.distanceTransformWithLabels(
-        (~theirs).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
+    away, owner = nearest_labels(labels, theirs)
     beside = cv2.distanceTransform((~mine).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     inner = cv2.distanceTransform((labels >= 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > RIM
     pixels = image.astype(np.float64)
     place = np.clip((along * PLACES).astype(int), -1, PLACES)
     out = labels.copy()
-    owner = np.full(int(nearest.max()) + 1, -1, np.int8)
-    owner[nearest[theirs]] = labels[theirs]
     for number in range(PLACES):
         here = np.abs(place - number) <= 1
         own = mine & here
@@ -67,7 +63,7 @@ def given_back(labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[
         off = [((pixels[asked] - color) ** 2).sum(1) / spread for color, spread in (outer, ground)]
         back = np.zeros_like(asked)
         back[asked] = off[0] - off[1] > LIKELIER
-        out[back] = owner[nearest[back]]
+        out[back] = owner[back]
     return out
 
 
@@ -90,12 +86,17 @@ def off_hand(labels: Labels, image: NDArray[np.uint8], hand: int, reach: Array) 
     off = ((pixels - color) ** 2).sum(2)
     strange = (mine & (off > max(STRANGE**2, APART**2 * spread))).astype(np.uint8)
     strange = cv2.morphologyEx(strange, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    _, nearest = cv2.distanceTransformWithLabels(
-        (~others).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    return np.where(strange > 0, nearest_labels(labels, others)[1], labels)
+
+
+def nearest_labels(labels: Labels, known: Mask) -> tuple[NDArray[np.float32], Labels]:
+    """Distance of each pixel to the nearest known one, px, and the label of that, both (h, w); some pixel is known."""
+    away, index = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    owner = np.zeros(int(nearest.max()) + 1, np.int8)
-    owner[nearest[others]] = labels[others]
-    return np.where(strange > 0, owner[nearest], labels).astype(np.int8)
+    table = np.zeros(int(index.max()) + 1, np.int8)
+    table[index[known]] = labels[known]
+    return away, table[index]
 
 
 def _colors(pixels: Array) -> tuple[Array, float] | None:
