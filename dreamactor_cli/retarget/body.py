@@ -25,6 +25,7 @@ from dreamactor_cli.person_space import smoothstep
 from dreamactor_cli.retarget import regions
 from dreamactor_cli.retarget.contacts import contacts, standing_shift
 from dreamactor_cli.retarget.driver_body import DriverBody, Stretch
+from dreamactor_cli.retarget.hands import Forearms
 from dreamactor_cli.retarget.shown import driven
 from dreamactor_cli.retarget.skeleton import (
     AGREE,
@@ -37,6 +38,7 @@ from dreamactor_cli.retarget.skeleton import (
     SPINE,
     UP,
     bone_vectors,
+    by_limb,
     leant_as,
     point,
     px_per_metre,
@@ -225,9 +227,12 @@ class BodyRetarget:
         theirs = turns[:, list(FOREARMS)] if self._absolute else self._forearms(there.bones)
         return Posed(joints=joints, turns=turns, theirs=theirs, head=head[:, :2], head_turn=turn, head_zoom=size, zoom=zoom)
 
-    def forearms_at(self, frame: int) -> Array:
-        """Rotations of the driver's forearms in one of its frames since the anchor, (2, 3, 3)."""
-        return self._forearms(self.driver.describe(self.driver.at(frame)).bones)[0]
+    def forearms_at(self, frame: int) -> Forearms:
+        """The forearms in one of the driver's frames."""
+        bones, which = self.driver.describe(self.driver.at(frame)).bones, list(FOREARMS)
+        now = rotations.unit(bones, UP) @ torso_frames(bones, self.driven.hips)
+        arrived = np.ones(2) if self._absolute else self._arrival(now)[0, which]
+        return Forearms(theirs=self._forearms(bones)[0], mine=self._turns(bones)[0, which], arrived=arrived)
 
     def _forearms(self, bones: Array) -> Array:
         frames, which = torso_frames(bones, self.driven.hips), list(FOREARMS)
@@ -267,9 +272,9 @@ class BodyRetarget:
     def _arrival(self, now: Array) -> Array:
         """How far each bone has come from the reference's pose to the driver's, 0..1, (T, 21)."""
         if self._follows is None:
-            return _by_limb(smoothstep(self._swung_by(now), *ARRIVES))
+            return by_limb(smoothstep(self._swung_by(now), *ARRIVES))
         limbs, agree = self._follows
-        return _by_limb(limbs * (1 - agree * (1 - smoothstep(self._swung_by(now), *LEAVES))))
+        return by_limb(limbs * (1 - agree * (1 - smoothstep(self._swung_by(now), *LEAVES))))
 
     def _following(self) -> tuple[tuple[Array, Array], float]:
         """How far limbs (4,) and torso come in a film as a whole; of limbs also how well both agree at the anchor, (4,)."""
@@ -389,11 +394,3 @@ class BodyRetarget:
 def _apply(turns: Array, bones: Array) -> Array:
     """Bones (21, 3) under rotations (T, 21, 3, 3), (T, 21, 3)."""
     return np.einsum("tkij,kj->tki", turns, bones)
-
-
-def _by_limb(values: Array) -> Array:
-    """What is true of each limb (T, 4), of its bones, (T, 21); 0 of the torso's."""
-    out = np.zeros((len(values), NUM_BONES))
-    for column, (main, rest) in enumerate(LIMBS):
-        out[:, [*main, *rest]] = values[:, column, None]
-    return out

@@ -105,7 +105,7 @@ class Figure:
         if self._hands is not None:
             seen = self._driver_hands.stretch(controls, low)
             found = Gesture(joints=interpolate(seen.joints, at), weight=interpolate(seen.weight, at))
-            hands = self._hands.pose(found, body, posed.theirs, posed.turns[:, [4, 6]], posed.zoom)
+            hands = self._hands.pose(found, body, posed.theirs, posed.turns, posed.zoom)
         return PosedFigure(
             body=body, hands=hands, center=posed.head, turn=posed.head_turn, growth=posed.head_zoom, carries_head=self._carries
         )

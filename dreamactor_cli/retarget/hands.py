@@ -1,8 +1,8 @@
 """Hands: palm and fingers of the driver with the reference's lengths, on the reference's wrists.
 
 A palm turns as the driver's has turned against its forearm since the frame that is nearest to the anchor and shows it; fingers
-turn likewise within the palm. While the driver shows no hand, palm and fingers ease back to what the picture shows, and the
-hand rides on its forearm.
+turn likewise within the palm. On an arm that has come to the driver's pose it points as the driver's does in that frame. While
+the driver shows no hand, fingers ease back to what the picture shows, and the palm points where the body's joints say.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dreamactor_cli import rotations
 from dreamactor_cli.body_space import SHOWN, WRISTS
 from dreamactor_cli.contracts import Body, Controls, ControlStream, Hands
-from dreamactor_cli.retarget.skeleton import UP, px_per_metre
+from dreamactor_cli.retarget.skeleton import FOREARMS, KNUCKLES, UP, px_per_metre
 from dreamactor_cli.retarget.smoothing import ease_from_anchor, smooth
 
 Array = NDArray[np.float64]
@@ -69,6 +69,21 @@ class Gesture:
     weight: Array
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forearms:
+    """Both forearms in a frame of the driver.
+
+    Attributes:
+        theirs: rotations of the driver's since the anchor, (2, 3, 3).
+        mine: of the reference's since the picture, (2, 3, 3).
+        arrived: how far the reference's arms have come to the driver's pose, 0..1, (2,).
+    """
+
+    theirs: Array
+    mine: Array
+    arrived: Array
+
+
 def _lifted(hands: Hands, smoothing: int) -> Array:
     """Hands (T, 2, 21, 3) px as they were measured, smoothed."""
     flat, deep = (smooth(joints, smoothing) for joints in (hands.joints_2d, hands.joints_3d))
@@ -92,9 +107,11 @@ class _Hand:
         wrist: of the reference's body, (2,) px.
         before: joints of the driver's hand in its anchor frame, (21, 3) px; None takes the driver's as they are.
         forearm: rotation of the driver's forearm in that frame since the body's anchor, (3, 3).
+        mine: of the reference's since the picture, (3, 3).
+        arrived: how far its arm has come to the driver's pose there, 0..1.
     """
 
-    def __init__(self, joints: Array, wrist: Array, before: Array | None, forearm: Array) -> None:
+    def __init__(self, joints: Array, wrist: Array, before: Array | None, forearm: Array, mine: Array, arrived: float) -> None:
         self._bones = finger_bones(joints[None])[0]
         self._palm = palms(joints[None])[0]
         self._root = joints[0] - np.append(wrist, 0.0)
@@ -102,18 +119,24 @@ class _Hand:
         palm = palms(before[None])[0]
         self._before = rotations.unit(finger_bones(before[None])[0] @ palm, UP)
         self._within = forearm.T @ palm  # the palm in the frame of its forearm
+        lead = rotations.swing(self._palm[:, 1], mine.T @ palm[:, 1])
+        self._lead = rotations.partly(lead, np.asarray(arrived))
 
-    def pose(self, joints: Array, weight: Array, theirs: Array, mine: Array, zoom: Array) -> Array:
+    def pose(self, joints: Array, weight: Array, theirs: Array, mine: Array, knuckles: Array, zoom: Array) -> Array:
         """Joints (T, 21, 3) px from the reference's wrist, by those of the driver (T, 21, 3).
 
         Args:
             weight: (T,), see `Gesture`.
             theirs, mine: rotations of the driver's and the reference's forearm since the anchor, (T, 3, 3).
+            knuckles: of the reference's bones from wrist to knuckles, (T, K, 3, 3).
             zoom: of the body, (T,).
         """
         palm = palms(joints)
         bent = theirs.swapaxes(1, 2) @ palm @ self._within.T
-        hand = mine @ rotations.partly(bent, weight)
+        along = self._palm[:, 1]
+        points = rotations.swing(mine @ along, rotations.unit((knuckles @ along).mean(1), UP))
+        hand = rotations.partly(points, 1 - weight) @ mine @ rotations.partly(bent, weight)
+        hand = hand @ rotations.partly(np.broadcast_to(self._lead, bent.shape), weight)
         now = rotations.unit(finger_bones(joints) @ palm, UP)
         curl = rotations.partly(rotations.swing(self._before, now), np.broadcast_to(weight[:, None], now.shape[:2]))
         bones = ((hand @ self._palm)[:, None] @ curl @ (self._bones @ self._palm)[..., None])[..., 0]
@@ -189,11 +212,11 @@ class HandsRetarget:
         driver: its hands.
         px: of the reference a metre.
         absolute: take the driver's hands as they are.
-        forearms: gives the rotations of the driver's forearms in one of its frames since the anchor, (2, 3, 3).
+        forearms: gives those of one of the driver's frames.
     """
 
     def __init__(
-        self, reference: Controls, driver: DriverHands, px: float, *, absolute: bool, forearms: Callable[[int], Array]
+        self, reference: Controls, driver: DriverHands, px: float, *, absolute: bool, forearms: Callable[[int], Forearms]
     ) -> None:
         assert reference.body is not None and reference.hands is not None
         self._score, self._px = reference.hands.score[:1], px
@@ -206,21 +229,28 @@ class HandsRetarget:
             mine = lifted_hand(flat[:1, side], deep[:1, side])[0]
             found = None if absolute else driver.before[side]
             before = None if found is None else found[1]
-            turned = np.eye(3) if found is None else forearms(found[0])[side]
-            self._hands.append(_Hand(mine, reference.body.joints_2d[0, wrist].astype(np.float64), before, turned))
+            theirs, turned, arrived = np.eye(3), np.eye(3), 0.0
+            if found is not None:
+                at = forearms(found[0])
+                theirs, turned, arrived = at.theirs[side], at.mine[side], float(at.arrived[side])
+            self._hands.append(
+                _Hand(mine, reference.body.joints_2d[0, wrist].astype(np.float64), before, theirs, turned, arrived)
+            )
 
-    def pose(self, found: Gesture, body: Body, theirs: Array, mine: Array, zoom: Array) -> Hands:
+    def pose(self, found: Gesture, body: Body, theirs: Array, turns: Array, zoom: Array) -> Hands:
         """The reference's hands on a body that is posed already.
 
         Args:
-            theirs, mine: rotations of the driver's and the reference's forearms since the anchor, (T, 2, 3, 3).
+            theirs: rotations of the driver's forearms since the anchor, (T, 2, 3, 3).
+            turns: of the reference's bones since the picture, (T, 21, 3, 3).
             zoom: of the body, (T,).
         """
         frames = len(zoom)
         joints = np.zeros((frames, 2, 21, 3))
         for side, hand in enumerate(self._hands):
             if hand is not None:
-                moved = hand.pose(found.joints[:, side], found.weight[:, side], theirs[:, side], mine[:, side], zoom)
+                mine, knuckles = turns[:, FOREARMS[side]], turns[:, list(KNUCKLES[side])]
+                moved = hand.pose(found.joints[:, side], found.weight[:, side], theirs[:, side], mine, knuckles, zoom)
                 moved[..., :2] += body.joints_2d[:, None, WRISTS[side]]
                 joints[:, side] = moved
         middle = joints.mean(2, keepdims=True)

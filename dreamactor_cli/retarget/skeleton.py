@@ -58,6 +58,7 @@ BONES = (
 LIMBS = (((3, 4), (15, 16, 17)), ((5, 6), (18, 19, 20)), ((7, 8), (11, 12)), ((9, 10), (13, 14)))
 SPINE, SHOULDER_LINE, HIP_LINE = 0, 1, 2
 FOREARMS = (4, 6)
+KNUCKLES = ((15, 16), (18, 19))  # from the wrists to those of pinky and index finger
 NUM_BONES = len(BONES)
 UP = np.array([0.0, -1.0, 0.0])
 
@@ -193,3 +194,11 @@ def settled(body: Body) -> Body:
     depth[list(HEAD)] = chest + scale[0] * of_head
     joints = np.concatenate([flat[0] - flat[0, list(HIPS)].mean(0), depth[:, None]], 1) / scale[0]
     return replace(body, joints_3d=np.concatenate([joints[None].astype(np.float32), body.joints_3d[1:]]))
+
+
+def by_limb(values: Array) -> Array:
+    """What is true of each limb (T, 4), of its bones, (T, 21); 0 of the torso's."""
+    out = np.zeros((len(values), NUM_BONES))
+    for column, (main, rest) in enumerate(LIMBS):
+        out[:, [*main, *rest]] = values[:, column, None]
+    return out

@@ -321,6 +321,34 @@ def test_fingers_follow_and_ease_back_when_the_hand_is_lost(perform: Callable[..
     np.testing.assert_allclose(bones, bones[0], rtol=0.01)
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_on_an_arm_that_takes_the_drivers_pose_the_hand_points_as_the_drivers(
+    perform: Callable[..., Controls], seen: bool
+) -> None:
+    """Though picture and driver begin apart; where the network of hands sees none, the body's joints say where."""
+    driver = perform(1.0, rightArmRaise=(150, 60, 60), leftArmRaise=(80, 84, 80), handBend=(70, 70))
+    driver = move_controls(replace(driver, extractor_versions={}, width=4000, height=4000), 1.0, np.full(2, -2000.0))
+    body = driver.body
+    assert body is not None
+    knuckles = body.joints_2d[:, [17, 18]] + body.joints_2d[:, [19, 20]] - 2 * body.joints_2d[:, [15, 16]]
+    hands = open_hands(np.repeat(pose(), driver.num_frames, 0), driver)
+    way = knuckles / np.linalg.norm(knuckles, axis=2, keepdims=True)
+    turn = np.stack([np.stack([way[..., 1], -way[..., 0]], -1), np.stack([way[..., 0], way[..., 1]], -1)], -2)  # from down
+    flat = hands.joints_2d - body.joints_2d[:, [15, 16], None]
+    hands = replace(
+        hands, joints_2d=(flat @ turn + body.joints_2d[:, [15, 16], None]).astype(np.float32),
+        joints_3d=np.concatenate([hands.joints_3d[..., :2] @ turn, hands.joints_3d[..., 2:]], 3).astype(np.float32),
+        score=hands.score * np.float32(seen),
+    )  # fmt: skip
+    reference = picture(pose(armRaise=10.0))
+    reference = replace(reference, hands=open_hands(pose(armRaise=10.0), reference))
+    out = moved(reference, replace(driver, hands=hands)).hands
+    assert out is not None
+    mine = out.joints_2d[:, 1, 9] - out.joints_2d[:, 1, 0]
+    off = np.degrees(np.arccos(np.clip((mine * way[:, 1]).sum(1) / np.linalg.norm(mine, axis=1), -1, 1)))
+    assert np.median(off) < 20
+
+
 def test_windows_agree_with_the_whole(dance: Controls) -> None:
     stream = RetargetedStream(picture(scaled(pose(), arm=1.2)), noisy(dance, 1.0, 0.01), Preset(), Fraction(30))
     whole = stream.window(0, stream.num_frames).body

@@ -106,7 +106,7 @@ class BodyActor:
         """The parts that are drawn in a frame, from the farthest to the nearest."""
         body = controls.body
         assert body is not None
-        hidden = {part for part in self._sources if part not in HAND_PARTS and self._rests_hidden(part, controls, index)}
+        hidden = {part for part in self._sources if self._rests_hidden(part, controls, index)}
         hidden |= {part for part in HAND_PARTS if CARRIERS[part] in hidden}
         drawn = [part for part in self._sources if part not in hidden]
         return depth_order(drawn, with_points(body.joints_3d[index].astype(np.float64)))
@@ -116,7 +116,8 @@ class BodyActor:
         body, rest = controls.body, self._rest.body
         if self._sources[part] == (0, part) or body is None or rest is None:
             return False
-        bone = next(bone for bone in BONES if bone.part == part)
+        limb = CARRIERS[part] if part in HAND_PARTS else part
+        bone = next(bone for bone in BONES if bone.part == limb)
         now, then = (with_points(joints.astype(np.float64)) for joints in (body.joints_2d[index], rest.joints_2d[0]))
         along = then[bone.end] - then[bone.start]
         turned = now[bone.end] - now[bone.start] - along
@@ -181,7 +182,7 @@ def choose_sources(views: list[View]) -> dict[int, _Source]:
             if part != CORE and shares[number] > max(BETTER * shares[best], HIDDEN):
                 best = number
         other = other_side(part)
-        if shares[best] >= HIDDEN or part in (CORE, *HAND_PARTS):
+        if shares[best] >= HIDDEN or part == CORE or (part in HAND_PARTS and shares[best] > 0):
             out[part] = _Source(best, part)
         elif other in views[best].parts and views[best].parts[other].share > SHOWN:
             out[part] = _Source(best, other)

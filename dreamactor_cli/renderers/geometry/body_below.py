@@ -21,6 +21,9 @@ U8 = NDArray[np.uint8]
 
 MOST = 0.85  # of a limb's radius that lies below what is in front of it
 ALONG = np.linspace(-0.3, 1.7, 21)  # places along a limb's bone, from its root to beyond its end, at which its width is told
+FINELY = np.linspace(-0.3, 1.7, 61)  # likewise
+GAP = 3.0  # px beside a limb that show something else before what is in front of it begins
+SURELY = 1.3  # of a limb's radius, within which a limb lies between what is seen of it
 WIDEST = 95.0  # percentile of the distances of its pixels from the bone that is its width there
 ENOUGH = 12  # pixels that tell a width
 SHREDS = 0.06  # metres, of a torso below an arm
@@ -64,7 +67,38 @@ def hidden_limb(part: int, own: Mask, covered: Mask, reach: F32, skeleton: Skele
     if told.any():
         middle = (ALONG[1:] + ALONG[:-1]) / 2
         found[found] = reach[found] <= np.interp(asked, middle[told], widths[told])
-    return found
+    return found | _between_ends(own, covered & (reach < SURELY), covered, start, axis)
+
+
+def _between_ends(own: Mask, asked: Mask, covered: Mask, start: Array, axis: Array) -> Mask:
+    """Where a limb, on either side of its bone, is no wider than at both ends of what is covered, (H, W).
+
+    Args:
+        own, covered: as of `hidden_limb`.
+        asked: where it may be, (H, W).
+        start: of its bone, (2,) px.
+        axis: along the bone, (2,) per px: 1 at its end.
+    """
+    across = np.array([-axis[1], axis[0]]) / max(float(np.linalg.norm(axis)), 1e-9)
+    points = [_points(mask) - start for mask in (own, covered, asked)]
+    places = [np.digitize(at @ axis, FINELY) for at in points]
+    inside = np.zeros(len(points[2]), bool)
+    for side in (-1.0, 1.0):
+        mine, others, wanted = (side * at @ across for at in points)
+        ends, begins = np.full(len(FINELY) + 1, -np.inf), np.full(len(FINELY) + 1, np.inf)
+        np.maximum.at(ends, places[0][mine > 0], mine[mine > 0])
+        beyond = others > ends[places[1]]
+        np.minimum.at(begins, places[1][beyond], others[beyond])
+        told = np.flatnonzero(np.isfinite(ends) & (begins > ends + GAP))
+        if len(told) < 2:
+            continue
+        after = np.searchsorted(told, np.arange(len(ends))).clip(1, len(told) - 1)
+        narrower = np.minimum(ends[told[after - 1]], ends[told[after]])
+        between = (np.arange(len(ends)) > told[0]) & (np.arange(len(ends)) < told[-1])
+        inside |= (wanted > 0) & between[places[2]] & (wanted <= narrower[places[2]])
+    out = np.zeros(own.shape, bool)
+    out[asked] = inside
+    return out
 
 
 def hidden_torso(own: Mask, covered: Mask, labels: NDArray[np.int8], nobody: Mask, bare: Mask, skeleton: Skeleton) -> Mask:

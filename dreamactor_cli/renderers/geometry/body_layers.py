@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli.body_space import HIPS, SHOULDERS
-from dreamactor_cli.renderers.geometry.body_below import bare_skin, hidden_limb, hidden_torso
+from dreamactor_cli.renderers.geometry.body_below import hidden_limb, hidden_torso
 from dreamactor_cli.renderers.geometry.body_beyond import go_on, nearness
 from dreamactor_cli.renderers.geometry.body_mesh import PAD, THIN, cut_by_border
 from dreamactor_cli.renderers.geometry.body_rims import judge
@@ -78,13 +78,16 @@ def part_layers(layers: Layers, split: Split, skeleton: Skeleton, order: Sequenc
         own = labels == part
         if not own.any():
             continue
-        known = own | _shared(labels, part, skeleton, split.carried, inner)
+        shared = _shared(labels, part, skeleton, split.carried, inner)
+        if part in split.sleeves:
+            shared &= ~(split.bare & (labels == CORE))
+        known = own | shared
         above = (ranks > rank[part]) & ~known
         # What lies in front hides a rim more than it covers: there its own colours have run over.
         front = above | (dilate(above, 2 * RIM * max(height, width)) > 0) & ~free
         covered = above & (layers.alpha > 200)
         if part == CORE:
-            hidden = hidden_torso(own, covered, labels, layers.alpha < SEEN, bare_skin(layers.color, skeleton), skeleton)
+            hidden = hidden_torso(own, covered, labels, layers.alpha < SEEN, split.bare, skeleton)
         else:
             hidden = hidden_limb(part, own, covered, reach[part], skeleton)
         below = (labels >= 0) & (ranks < rank[part]) & ~known

@@ -1,4 +1,4 @@
-"""What a limb has taken of the body beside it, given back by colour.
+"""What colours tell of arms and hands: what a limb has taken of the body beside it is given back.
 
 The bone of an arm that hangs along the torso may lie at the arm's inner side. What is near it then counts as the arm, and is a
 strip of shorts or shirt that comes along when the arm is lifted. Across the limb, from the body outwards, the outer half shows
@@ -22,6 +22,10 @@ APART = 2.0  # distance of both colours, in their spread, from which they are to
 LEVELS = 90.0  # and in levels: a shade on a sleeve is no border
 EVEN = 30.0  # levels by which the limb's own colour may differ: bare skin does less
 STRANGE = 50.0  # levels by which cloth differs from a hand before it
+THORN = 9  # px of the working size: what is thinner beside a hand is its outline
+DRESSED = 0.5  # share of skin about the root of a limb, below which it is in a sleeve
+TINT = 0.2  # difference of two colours' shares of red, green and blue, up to which both are one skin's
+SHADE = (0.25, 1.6)  # times as bright as the hand before it
 RIM = 1.5  # px of the working size along the outline that tell nothing: the background shines into them
 LIKELIER = 3.0  # difference of squared distances, in their spread, from which a pixel is the body's
 
@@ -67,6 +71,25 @@ def given_back(labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[
     return out
 
 
+def sleeveless(labels: Labels, bare: Mask, limb: int, body: int, near: Mask) -> tuple[Labels, bool]:
+    """Labels (h, w) in which the skin of a bare shoulder is none of a sleeve's, and whether the limb wears one.
+
+    Args:
+        labels: as in `given_back`.
+        bare: pixels that show skin, (h, w).
+        limb, body: the parts in question.
+        near: what lies about the limb's root, (h, w).
+    """
+    root = near & (labels == limb)
+    if not root.any() or bare[root].mean() >= DRESSED:
+        return labels, False
+    mine = bare & (labels == limb)
+    count, pieces = cv2.connectedComponents((mine | bare & (labels == body)).astype(np.uint8), connectivity=4)
+    sizes, limbs = (np.bincount(pieces[mask], minlength=count) for mask in (pieces > 0, mine))
+    shoulder = root & (2 * limbs < sizes)[pieces]  # skin that is more the body's
+    return np.where(shoulder, np.int8(body), labels), True
+
+
 def off_hand(labels: Labels, image: NDArray[np.uint8], hand: int, reach: Array) -> Labels:
     """Labels (h, w) in which what is not of a hand's colour is its neighbours', where it is no mere ring or gap.
 
@@ -87,6 +110,35 @@ def off_hand(labels: Labels, image: NDArray[np.uint8], hand: int, reach: Array) 
     strange = (mine & (off > max(STRANGE**2, APART**2 * spread))).astype(np.uint8)
     strange = cv2.morphologyEx(strange, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     return np.where(strange > 0, nearest_labels(labels, others)[1], labels)
+
+
+def without_thorns(labels: Labels, hand: int, arm: tuple[int, ...]) -> Labels:
+    """Labels (h, w) in which what an arm has of the outline of a hand before it, too thin for an arm, is the hand's."""
+    mine, theirs = (np.isin(labels, parts).astype(np.uint8) for parts in (arm, (hand,)))
+    thick = cv2.morphologyEx(mine, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (THORN, THORN)))
+    beside = cv2.dilate(theirs, np.ones((THORN, THORN), np.uint8))
+    return np.where((mine > thick) & (beside > 0), np.int8(hand), labels)
+
+
+def hand_behind(labels: Labels, image: NDArray[np.uint8], front: int, own: int, near: Mask, nearer: Mask) -> Labels:
+    """Labels (h, w) in which skin beside a hand is its own or that of the hand behind it.
+
+    Args:
+        labels, image: as in `given_back`.
+        front: the hand before it, whose tint it has.
+        own: the part that shows the hand behind.
+        near: where that may be, (h, w).
+        nearer: where the hand before it is nearer, (h, w).
+    """
+    pixels = image.astype(np.float64)
+    told = _colors(pixels[labels == front])
+    if told is None:
+        return labels
+    hand, light = told[0] + 1, pixels.sum(2) + 3
+    off = np.abs((pixels + 1) / light[..., None] - hand / hand.sum()).sum(2)
+    like = near & (off < TINT) & (light > SHADE[0] * hand.sum()) & (light < SHADE[1] * hand.sum())
+    whole = cv2.morphologyEx(like.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    return np.where((whole > 0) & near, np.where(nearer, front, own).astype(np.int8), labels)
 
 
 def nearest_labels(labels: Labels, known: Mask) -> tuple[NDArray[np.float32], Labels]:

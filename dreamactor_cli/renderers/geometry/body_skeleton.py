@@ -6,7 +6,7 @@ joint that it shares with another part, the bones of that one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +38,8 @@ CROWN = 0.08  # metres from the middle of the head towards its crown, around whi
 HEAD_ENDS = 0.015  # metres beyond its outline that are as far as a limb's radius
 BOWED = 0.14  # metres in the picture from neck to ears, below which a head hangs before the chest
 HAND_OFF = 0.12  # metres that the wrist of a hand may lie beside that of the arm
+BARE_HAND, NO_HAND = 0.6, 0.4  # shares of skin on a bare hand, and where a hand would be that is hidden
+ONE_HAND = 0.3  # of a palm's length: two hands whose joints lie no further apart are one, seen twice
 
 
 class Bone(NamedTuple):
@@ -137,6 +139,8 @@ class Skeleton:
         bones: which of `BONES` the picture shows, (B,) bool.
         hands: joints of the left and the right hand, (21, 2) px each; None where they are not seen.
         bowed: whether the head hangs before the chest, and no face is seen of it.
+        behind: side of the hand that lies behind the other, None if neither does.
+        hidden: side of the hand that nothing is seen of, as of one in a pocket, while the other is; None if there is none.
     """
 
     points: Array
@@ -146,6 +150,8 @@ class Skeleton:
     bones: NDArray[np.bool_]
     hands: tuple[Array | None, Array | None]
     bowed: bool
+    behind: int | None = None
+    hidden: int | None = None
 
     @property
     def parts(self) -> list[int]:
@@ -176,10 +182,11 @@ def skeleton_of(body: Body, hands: Hands | None, frame: int, width: int, height:
     scale = float(np.sqrt(spread[0] / max(spread[1], 1e-9)))
     points = with_points(joints)
     neck = float(np.linalg.norm(points[SKULL] - points[NECK]))
+    found, behind = _told_apart(_hand(hands, frame, 0, joints, scale), _hand(hands, frame, 1, joints, scale), points)
     return Skeleton(
         points=points, depth=with_points(space)[:, 2], score=score, scale=scale,
         bones=_bones_there(guessed_joints(body, width, height, frame), shown_joints(body, width, height, frame)),
-        hands=(_hand(hands, frame, 0, joints, scale), _hand(hands, frame, 1, joints, scale)),
+        hands=found, behind=behind,
         bowed=not face and neck < BOWED * scale,
     )  # fmt: skip
 
@@ -192,6 +199,43 @@ def _hand(hands: Hands | None, frame: int, side: int, joints: Array, scale: floa
     near = np.linalg.norm(found[0] - joints[WRISTS[side]]) < HAND_OFF * scale
     large = np.linalg.norm(found[9] - found[0]) < 2 * HAND_OFF * scale
     return found if near and large else None
+
+
+def _told_apart(left: Array | None, right: Array | None, points: Array) -> tuple[tuple[Array | None, Array | None], int | None]:
+    """Both hands (21, 2) px, and the side of the one behind: one taken for either is the arm's that points as it does."""
+    if left is None or right is None:
+        return (left, right), None
+    palm = float(np.linalg.norm(left[9] - left[0]))
+    if float(np.linalg.norm(left - right, axis=1).mean()) > ONE_HAND * palm:
+        return (left, right), None
+    off = []
+    for side, hand in enumerate((left, right)):
+        arm, own = points[KNUCKLES[side]] - points[WRISTS[side]], hand[[5, 17]].mean(0) - hand[0]
+        off.append(-float(arm @ own) / max(float(np.linalg.norm(arm) * np.linalg.norm(own)), 1e-9))
+    return ((left, None), 1) if off[0] < off[1] else ((None, right), 0)
+
+
+def without_hidden_hand(skeleton: Skeleton, bare: NDArray[np.bool_]) -> Skeleton:
+    """The skeleton without the bone of a hand where no skin is seen (H, W), while the other hand shows its own."""
+    for side, other in ((0, 1), (1, 0)):
+        index = BONE_INDEX[f"{SIDES[side]}_hand"]
+        if skeleton.fine(other) and skeleton.hands[side] is None and skeleton.behind != side and skeleton.bones[index]:
+            hand = skeleton.hands[other]
+            assert hand is not None  # it is fine
+            wrist, knuckles = skeleton.points[WRISTS[side]], skeleton.points[KNUCKLES[side]]
+            line = wrist + np.linspace(0.3, FINGERS_BEYOND, 16)[:, None] * (knuckles - wrist)
+            if _share(bare, hand) > BARE_HAND and _share(bare, line) < NO_HAND:
+                bones = skeleton.bones.copy()
+                bones[index] = False
+                return replace(skeleton, bones=bones, hidden=side)
+    return skeleton
+
+
+def _share(mask: NDArray[np.bool_], points: Array) -> float:
+    """Share of points (N, 2) px on a mask (H, W); what lies outside it is not."""
+    x, y = np.rint(points).astype(int).T
+    inside = (x >= 0) & (y >= 0) & (x < mask.shape[1]) & (y < mask.shape[0])
+    return float(mask[y[inside], x[inside]].sum() / len(points))
 
 
 def _bones_there(guessed: NDArray[np.bool_], shown: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -213,10 +257,11 @@ def _with_knuckles(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.concatenate([flags, [*hands, flags[list(SHOULDERS)].any(), True]])
 
 
-def distances(points: Array, skeleton: Skeleton, bone: Bone) -> tuple[Array, Array]:
-    """Distance of points (N, 2) px to a bone, px, and the limb's radius there, px; (N,) each."""
+def distances(points: Array, skeleton: Skeleton, bone: Bone, more: float = 0.0) -> tuple[Array, Array]:
+    """Distance of points (N, 2) px to a bone, ``more`` metres longer, px, and the limb's radius there, px; (N,) each."""
     a, b = skeleton.points[bone.start], skeleton.points[bone.end]
     along = b - a
+    along = along * (1 + more * skeleton.scale / max(float(np.linalg.norm(along)), 1e-6))
     length = max(float(along @ along), 1e-9)
     t = np.clip((points - a) @ along / length, 0, 1)
     radius = skeleton.scale * (bone.radii[0] + t * (bone.radii[1] - bone.radii[0]))
@@ -230,6 +275,7 @@ HAND_BONES = (
     (14, 15), (15, 16), (0, 17), (17, 18), (18, 19), (19, 20),
 )  # fmt: skip
 FINGER_RADIUS = 0.018  # metres, with what the joints are off
+HAND_RADIUS = 0.05  # metres, of a hand whose fingers are not told apart
 FINGERS_BEYOND = 1.9  # length of a hand with its fingers, in lengths from the wrist to the knuckles
 
 
@@ -242,7 +288,7 @@ def hand_reach(points: Array, skeleton: Skeleton, side: int) -> Array:
     else:
         wrist, knuckles = skeleton.points[WRISTS[side]], skeleton.points[KNUCKLES[side]]
         lines = [(wrist, wrist + FINGERS_BEYOND * (knuckles - wrist))]
-        radius = 0.05 * skeleton.scale
+        radius = HAND_RADIUS * skeleton.scale
     nearest = np.full(len(points), np.inf)
     for a, b in lines:
         along = b - a

@@ -14,12 +14,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamactor_cli.body_space import HIPS, KNEES, WRISTS
-from dreamactor_cli.renderers.geometry.body_seams import given_back, off_hand
+from dreamactor_cli.body_space import HIPS, KNEES, SHOULDERS, WRISTS
+from dreamactor_cli.renderers.geometry.body_below import bare_skin
+from dreamactor_cli.renderers.geometry.body_seams import (
+    given_back,
+    hand_behind,
+    off_hand,
+    sleeveless,
+    without_thorns,
+)
 from dreamactor_cli.renderers.geometry.body_skeleton import (
     BONES,
+    CARRIERS,
     CORE,
+    FINGER_RADIUS,
     HAND_PARTS,
+    HAND_RADIUS,
     HEAD,
     HEAD_ENDS,
     HEAD_PART,
@@ -53,6 +63,11 @@ SURE = 0.45  # lead in limbs' radii from which no edge of the picture is asked
 SMOOTH = 2.0  # px of the working size over which the border between two parts is smoothed
 BESIDE = 10  # px of the working size around a person in which it is told how near the parts are: further than `SMOOTH` asks
 AWAY = 1e3  # limbs' radii
+OVER, CLAIM = 1.5, 0.4  # radii about the joints of a hand that are nearer to it, by this factor, than to a hand behind it
+CUFF = 0.045  # metres beyond a wrist that are the arm's, with cuff and watch, where nothing is seen of the hand
+SHOULDER = 0.15  # metres about a shoulder in which it is told whether it is bare
+BESIDE_HAND = 2.0  # radii about the joints of a hand, within which skin is its own unless the hand behind is nearer
+BEHIND = 2.0  # radii about the line of a hand behind the other, within which its skin is seen
 SKIRT_SPREAD = 1.35  # distance of the knees, in widths of a thigh, from which legs that touch are under a skirt
 SKIRT_WIDTH = 1.3  # width of both legs and what they wear, in widths of two bare thighs side by side, from which it is a skirt
 ARM_WIDTH = 1.2  # radii of an arm and a hand that count as it where the width of legs is told
@@ -73,12 +88,16 @@ class Split:
         labels: (h, w), index in `PARTS` or `NOBODY`, at the scale of ``shrink``.
         reach: (P, h, w), how near each part's bones are in limbs' radii; infinite where a part is not there.
         shrink: px of the labels per px of the picture.
+        bare: where the picture shows skin, (H, W).
+        sleeves: limbs that wear one.
         carried: part that carries the bones of each part, (P,): itself, or the core for legs under a skirt and an upright head.
     """
 
     labels: NDArray[np.int8]
     reach: F32
     shrink: float
+    bare: Mask
+    sleeves: frozenset[int]
     carried: tuple[int, ...]
 
 
@@ -100,17 +119,57 @@ def split(image: U8, alpha: F32, skeleton: Skeleton, order: Sequence[int]) -> Sp
     points = (np.stack([columns.ravel(), rows.ravel()], 1) + 0.5) / shrink - 0.5
     carried = _carried(skeleton, small, person, shrink)
     reach = _reach_around(person, points, skeleton, carried)
+    if skeleton.behind is not None:
+        own, front = CARRIERS[HAND_PARTS[skeleton.behind]], HAND_PARTS[1 - skeleton.behind]
+        over = reach[front] < OVER
+        reach[front] *= np.where(over, CLAIM, 1.0)
+        reach[own] = np.where(over, np.maximum(reach[own], reach[front] + SURE), reach[own])
     near = by_ways(reach, small, person, _units(skeleton, reach, shrink), INSIDE)
     labels = _labels(small, person, _priority(near, order))
-    for bone, there in zip(BONES, skeleton.bones, strict=True):
-        if there and bone.name.endswith("arm"):
-            a, b = skeleton.points[bone.start], skeleton.points[bone.end]
-            along = (points - a) @ (b - a) / max(float((b - a) @ (b - a)), 1e-9)
-            labels = given_back(labels, small, bone.part, (CORE, *THIGHS), along.reshape(labels.shape))
-    for part in (part for part in HAND_PARTS if np.isfinite(reach[part]).any()):
-        labels = off_hand(labels, small, part, reach[part])
+    bare = bare_skin(image, skeleton)
+    labels, sleeves = _told_by_color(labels, small, bare, reach, points, skeleton)
     labels = _whole(labels, reach)  # what was given back leaves islands
-    return Split(labels=labels, reach=reach.astype(np.float32), shrink=shrink, carried=carried)
+    return Split(labels=labels, reach=reach.astype(np.float32), shrink=shrink, bare=bare, sleeves=sleeves, carried=carried)
+
+
+def _told_by_color(
+    labels: NDArray[np.int8], image: U8, bare: Mask, reach: Array, points: Array, skeleton: Skeleton
+) -> tuple[NDArray[np.int8], frozenset[int]]:
+    """Labels (h, w) of a picture (h, w, 3) by what its colours tell of arms and hands, and which arms wear sleeves.
+
+    Args:
+        bare: skin, (H, W).
+        reach: (P, h, w); a hand behind the other is added to that of its arm, in place.
+        points: of the pixels, (h w, 2) px of the picture.
+    """
+    arms = [bone for bone, there in zip(BONES, skeleton.bones, strict=True) if there and bone.name.endswith("arm")]
+    for bone in arms:
+        a, b = skeleton.points[bone.start], skeleton.points[bone.end]
+        along = (points - a) @ (b - a) / max(float((b - a) @ (b - a)), 1e-9)
+        labels = given_back(labels, image, bone.part, (CORE, *THIGHS), along.reshape(labels.shape))
+    for part in (part for part in HAND_PARTS if np.isfinite(reach[part]).any()):
+        labels = off_hand(without_thorns(labels, part, _arm_of(part)), image, part, reach[part])
+    if skeleton.behind is not None:
+        near, before = (
+            hand_reach(points, skeleton, side).reshape(labels.shape) for side in (skeleton.behind, 1 - skeleton.behind)
+        )
+        own, front = CARRIERS[HAND_PARTS[skeleton.behind]], HAND_PARTS[1 - skeleton.behind]
+        asked = (near < BEHIND) & np.isin(labels, (CORE, own))
+        nearer = (before < BESIDE_HAND) & (FINGER_RADIUS * before < HAND_RADIUS * near)
+        labels = hand_behind(labels, image, front, own, asked, nearer)
+        reach[own] = np.where(labels == own, np.minimum(reach[own], near), reach[own])
+    skin = cv2.resize(bare.astype(np.uint8), labels.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    sleeves = set()
+    for bone in (bone for bone in arms if bone.start in SHOULDERS):
+        about = np.linalg.norm(points - skeleton.points[bone.start], axis=1) < SHOULDER * skeleton.scale
+        labels, dressed = sleeveless(labels, skin, bone.part, CORE, about.reshape(labels.shape))
+        sleeves |= {bone.part} if dressed else set()
+    return labels, frozenset(sleeves)
+
+
+def _arm_of(hand: int) -> tuple[int, int]:
+    """Forearm and upper arm of a hand's side."""
+    return CARRIERS[hand], CARRIERS[CARRIERS[hand]]
 
 
 def connected(matte: F32, skeleton: Skeleton) -> F32:
@@ -233,13 +292,20 @@ def _reach(points: Array, skeleton: Skeleton, carried: tuple[int, ...]) -> Array
         elif index == HEAD and skeleton.bowed:
             near = np.maximum(INSIDE + head_distance(points, skeleton) / HEAD_ENDS, 0)  # ends where the torso begins
         elif bone.start in WRISTS:
+            if WRISTS.index(bone.start) == skeleton.behind:
+                continue
             near = hand_reach(points, skeleton, WRISTS.index(bone.start))
         else:
-            distance, radius = distances(points, skeleton, bone)
+            distance, radius = distances(points, skeleton, bone, CUFF if _ends_hidden(bone, skeleton) else 0.0)
             near = distance / radius
         part = _part_of(bone, skeleton, carried)
         out[part] = np.minimum(out[part], near)
     return out
+
+
+def _ends_hidden(bone: Bone, skeleton: Skeleton) -> bool:
+    """Whether a bone ends where nothing is seen of its hand."""
+    return skeleton.hidden is not None and bone.end == WRISTS[skeleton.hidden]
 
 
 def _units(skeleton: Skeleton, reach: Array, shrink: float) -> dict[int, float]:

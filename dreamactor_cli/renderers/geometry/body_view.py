@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli.contracts import Controls, Reference
+from dreamactor_cli.renderers.geometry.body_below import bare_skin
 from dreamactor_cli.renderers.geometry.body_bounds import Bounds
 from dreamactor_cli.renderers.geometry.body_hands import HandMesh
 from dreamactor_cli.renderers.geometry.body_layers import PartLayer, part_layers
@@ -25,6 +26,7 @@ from dreamactor_cli.renderers.geometry.body_skeleton import (
     other_side,
     skeleton_of,
     with_points,
+    without_hidden_hand,
 )
 from dreamactor_cli.renderers.geometry.body_split import bones_mask, connected, split
 from dreamactor_cli.renderers.geometry.compositing import COVERAGE
@@ -103,6 +105,7 @@ class View:
         height, width = image.shape[:2]
         faced = reference.controls.face is not None
         skeleton = skeleton_of(body, reference.controls.hands, index, width, height, face=faced)
+        skeleton = without_hidden_hand(skeleton, bare_skin(image, skeleton))
         space = body.joints_3d[index].astype(np.float64)
         order = depth_order(range(len(PARTS)), with_points(space))
         self.layers = _separate(image, reference.matte[index], skeleton, face)
@@ -111,6 +114,8 @@ class View:
         mesh = build_mesh({p: layer.cover for p, layer in found.items() if p not in HAND_PARTS}, skeleton, cut.carried)
         self._hands = {p: HandMesh(found[p].cover, skeleton, HAND_PARTS.index(p)) for p in HAND_PARTS if p in found}
         self.expected = {part for part in skeleton.parts if cut.carried[part] == part}
+        if skeleton.hidden is not None:
+            self.expected.add(HAND_PARTS[skeleton.hidden])
         self.nodes = mesh.nodes
         self.scale = skeleton.scale
         self.pose = BodyPose(skeleton, space, mesh)
@@ -134,10 +139,14 @@ class View:
         places: dict[int, Array] = {}
         triangles: dict[int, I32] = {}
         for part in [p for p in self._hands if p in parts]:
-            places[part], triangles[part] = self._move_hand(part, controls, index, matrices, place)
+            places[part], triangles[part] = self._move_hand(part, part, controls, index, matrices, place)
         places |= self._skinned(matrices, place, {part for part in parts if part not in self._hands})
         if mirrored:
-            moved = self._skinned(self.pose.mirrored(place, matrices), place, mirrored)
+            matrices = self.pose.mirrored(place, matrices)
+            for part in [p for p in self._hands if p in mirrored]:
+                onto = other_side(part)
+                places[onto], triangles[onto] = self._move_hand(part, onto, controls, index, matrices, place)
+            moved = self._skinned(matrices, place, {part for part in mirrored if part not in self._hands})
             places |= {other_side(part): nodes for part, nodes in moved.items()}
         return Moved(places, triangles)
 
@@ -151,10 +160,12 @@ class View:
             out[part] = self._bounds[part].held(nodes[used], self.pose.rigid(matrices, slide, ends, part, used), matrices)
         return out
 
-    def _move_hand(self, part: int, controls: Controls, index: int, matrices: Array, place: Placement) -> tuple[Array, I32]:
-        """Nodes and triangles of a hand whose fingers move; the forearm's map of its hand is set to the palm's."""
-        mesh, side = self._hands[part], HAND_PARTS.index(part)
-        bone = BONE_INDEX[f"{SIDES[side]}_hand"]
+    def _move_hand(
+        self, part: int, onto: int, controls: Controls, index: int, matrices: Array, place: Placement
+    ) -> tuple[Array, I32]:
+        """Nodes and triangles of a hand whose fingers move, in its place or the other's; its map is set to the palm's."""
+        mesh, side = self._hands[part], HAND_PARTS.index(onto)
+        bone = BONE_INDEX[f"{SIDES[HAND_PARTS.index(part)]}_hand"]
         joints = mesh.ridden(matrices[bone])
         if controls.hands is not None and controls.hands.score[index, side] > 0:
             joints = controls.hands.joints_2d[index, side].astype(np.float64)

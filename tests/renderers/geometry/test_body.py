@@ -13,7 +13,15 @@ from dreamactor_cli.contracts import Controls, Hands, Preset, Reference, RenderS
 from dreamactor_cli.renderers.geometry.body import BodyActor
 from dreamactor_cli.renderers.geometry.body_layers import PartLayer
 from dreamactor_cli.renderers.geometry.body_order import depth_order
-from dreamactor_cli.renderers.geometry.body_skeleton import BONE_INDEX, CORE, HEAD_PART, PARTS, skeleton_of, with_points
+from dreamactor_cli.renderers.geometry.body_skeleton import (
+    BONE_INDEX,
+    CORE,
+    HAND_PARTS,
+    HEAD_PART,
+    PARTS,
+    skeleton_of,
+    with_points,
+)
 from dreamactor_cli.renderers.geometry.body_split import _hem, connected
 from dreamactor_cli.renderers.geometry.body_view import _part, draw_part
 from dreamactor_cli.renderers.geometry.portrait import channels, lay_layer
@@ -314,6 +322,30 @@ def test_a_finger_bends_alone() -> None:
     tips = np.rint(joints[[8, 12, 20]]).astype(int)
     assert all(_near(drawn[y, x], "left_arm") for x, y in tips[:2])
     assert not _near(drawn[tips[2, 1], tips[2, 0]], "left_arm")
+
+
+def test_a_hand_in_a_pocket_is_the_other_one_mirrored() -> None:
+    """The picture at rest shows none; a raised arm has one, and what is seen of it in the picture is no hand."""
+    made, _ = _open_hand()
+    hands = made.reference.controls.hands
+    assert hands is not None
+    image = made.reference.images[0].copy()
+    hand = np.all(np.abs(image.astype(int) - COLORS["left_arm"]) < 60, axis=2) & (np.mgrid[:HEIGHT, :WIDTH][0] > 194)
+    image[hand] = COLORS["head"]  # bare; the right arm ends in its sleeve
+    reference = replace(made.reference, images=image[None])
+    actor = BodyActor(reference)
+    right = HAND_PARTS[1]
+    assert right not in actor.draw_order(reference.controls, 0)
+    up = {14: (44.0, 66.0), 16: (34.0, 22.0), 18: (33.0, 8.0), 20: (34.0, 6.0), 22: (36.0, 10.0)}
+    raised = replace(made.posed(up, dict.fromkeys((14, 16, 18, 20, 22), -0.2)), hands=hands)
+    assert right in actor.draw_order(raised, 0)
+    drawn = actor.draw(raised, 0, False)
+    assert _near(drawn[14, 34], "head")
+    lower = {16: (34.0, 110.0), 14: (44.0, 66.0), 18: (33.0, 125.0), 20: (34.0, 127.0), 22: (36.0, 124.0)}
+    places, _ = actor.moved(replace(made.posed(lower), hands=hands), 0)
+    fingers = places[right]
+    assert np.ptp(fingers, axis=0).min() > 30  # as large as the other
+    assert np.abs(np.median(fingers, axis=0) - (34, 125)).max() < 20
 
 
 def test_others_in_the_picture_are_not_the_person(standing: Figure) -> None:

@@ -53,6 +53,22 @@ def test_a_limb_is_hidden_as_thin_as_it_is_seen() -> None:
     assert np.flatnonzero(hidden_limb(LEFT_ARM, np.zeros_like(arm), across, reach, skeleton)[147]).size > 18
 
 
+def test_below_a_hand_a_limb_is_as_wide_as_at_both_ends_of_it() -> None:
+    """Its bone lies at one side; a wide cuff above makes it no wider."""
+    skeleton = _skeleton({13: (152.0, 190.0), 15: (152.0, 250.0)})
+    grid = np.stack(np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT)), -1).reshape(-1, 2).astype(np.float64)
+    reach = np.divide(*distances(grid, skeleton, BONES[BONE_INDEX["left_upper_arm"]])).reshape(HEIGHT, WIDTH).astype(np.float32)
+    arm = np.zeros((HEIGHT, WIDTH), bool)
+    arm[100:190, 148:166] = True
+    arm[100:120, 148:172] = True
+    before = np.zeros_like(arm)
+    before[135:160, 154:200] = True
+    hidden = hidden_limb(LEFT_ARM, arm & ~before, before, reach, skeleton)
+    columns = np.flatnonzero(hidden[147])
+    assert columns.min() == 154
+    assert abs(columns.max() - 165) <= 1
+
+
 def _torso(skeleton: Skeleton, arm: Mask) -> tuple[Mask, NDArray[np.int8]]:
     """What is seen of a torso behind an arm, and the labels of both."""
     torso = np.zeros((HEIGHT, WIDTH), np.uint8)

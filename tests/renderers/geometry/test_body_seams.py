@@ -1,11 +1,12 @@
-"""What a limb has taken of the body beside it."""
+"""What colours tell of arms and hands."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from dreamactor_cli.renderers.geometry.body_seams import given_back, off_hand
+from dreamactor_cli.renderers.geometry.body_seams import given_back, hand_behind, off_hand, sleeveless, without_thorns
 from dreamactor_cli.renderers.geometry.body_skeleton import CORE, HAND_PARTS, PARTS
 
 ARM, HAND = PARTS.index("left_forearm"), HAND_PARTS[0]
@@ -57,3 +58,58 @@ def test_cloth_beside_a_hand_is_none_of_it_though_fingers_are_seen_there() -> No
     assert (out[20:40, 10:50] == HAND).all()
     assert (out == HAND).sum() == 20 * 40
     np.testing.assert_array_equal(off_hand(np.full_like(labels, HAND), image, HAND, reach), np.full_like(labels, HAND))
+
+
+def test_the_outline_of_a_hand_before_an_arm_is_the_hands() -> None:
+    """The forearm's own width stays its own."""
+    labels = np.full((80, 100), CORE, np.int8)
+    labels[20:60, 40:60], labels[30:50, 60:90] = ARM, HAND
+    labels[26:30, 60:85] = ARM  # above the fingers
+    out = without_thorns(labels, HAND, (ARM,))
+    assert (out[26:30, 66:85] == HAND).all()
+    assert (out[20:60, 40:60] == ARM).all()
+    assert (out[labels == HAND] == HAND).all()
+    assert (out[labels == CORE] == CORE).all()
+
+
+def _shoulder(rows: slice, columns: slice) -> tuple[NDArray[np.int8], NDArray[np.bool_], NDArray[np.bool_]]:
+    """A body and its arm beside it, from column 40 on, skin in a box, and what lies about the shoulder."""
+    labels = np.full((60, 80), CORE, np.int8)
+    labels[:, 40:] = ARM
+    bare, near = np.zeros((60, 80), bool), np.zeros((60, 80), bool)
+    bare[rows, columns], near[:40, 30:60] = True, True
+    return labels, bare, near
+
+
+def test_a_sleeve_has_nothing_of_a_bare_shoulder() -> None:
+    labels, bare, near = _shoulder(slice(10, 30), slice(10, 44))
+    out, dressed = sleeveless(labels, bare, ARM, CORE, near)
+    assert dressed
+    assert (out[10:30, 40:44] == CORE).all()
+    assert (out == ARM).sum() == (labels == ARM).sum() - 20 * 4
+
+
+@pytest.mark.parametrize("rows", [slice(30, 60), slice(0, 60)])
+def test_an_arm_keeps_its_own_skin_below_a_sleeve_or_without_one(rows: slice) -> None:
+    labels, bare, near = _shoulder(rows, slice(37, 60))
+    out, dressed = sleeveless(labels, bare, ARM, CORE, near)
+    assert dressed == (rows.start > 0)
+    np.testing.assert_array_equal(out, labels)
+
+
+def test_skin_beside_a_hand_is_that_of_the_hand_behind_it_where_that_is_nearer() -> None:
+    """Cloth, and skin further away, are neither's."""
+    image = np.full((60, 80, 3), (40, 40, 60), np.uint8)
+    image[10:50, 10:70] = SKIN
+    image[40:50, 10:70] = (100, 78, 66)  # in shade
+    labels = np.full((60, 80), CORE, np.int8)
+    labels[15:35, 40:60] = HAND
+    near, nearer = np.zeros((60, 80), bool), np.zeros((60, 80), bool)
+    near[:, :65], nearer[:, 35:] = True, True
+    out = hand_behind(labels, image, HAND, ARM, near, nearer)
+    assert (out[10:50, 10:35] == ARM).all()
+    assert (out[10:50, 35:65] == HAND).all()
+    assert (out[:, 65:] == labels[:, 65:]).all()
+    assert (out[:8] == CORE).all()
+    nobody = np.full_like(labels, CORE)
+    np.testing.assert_array_equal(hand_behind(nobody, image, HAND, ARM, near, nearer), nobody)
