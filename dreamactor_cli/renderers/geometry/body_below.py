@@ -116,10 +116,13 @@ def hidden_torso(own: Mask, covered: Mask, labels: NDArray[np.int8], nobody: Mas
     sizes = stats[1:, cv2.CC_STAT_AREA]
     whole = np.isin(pieces, 1 + np.flatnonzero(sizes >= PIECE * sizes.max()))
     found = np.zeros(own.shape, bool)
-    found[covered] = torso_distance(_points(covered), skeleton) < OUTSIDE * skeleton.scale
+    far = torso_distance(_points(covered), skeleton)
+    found[covered] = far < OUTSIDE * skeleton.scale
+    between = np.zeros(own.shape, bool)
+    between[covered] = far == 0
     along = np.isin(labels, _hanging(skeleton))
     found |= _beside(whole, covered & along, skeleton)
-    found &= _hull(whole, skeleton)
+    found &= _hull(whole, skeleton) | between
     found &= ~(bare & along & _beyond_seen(whole, found, skeleton))  # before a bare arm the torso is seen to end
     if skeleton.bowed:
         found |= covered & _neckline(own.shape, skeleton)

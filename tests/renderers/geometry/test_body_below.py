@@ -90,6 +90,16 @@ def test_a_torso_is_hidden_no_wider_than_the_hull_of_what_is_seen_and_a_little()
     assert not hidden[:, 166:].any()
 
 
+def test_a_torso_goes_on_to_the_line_from_shoulder_to_hip_though_half_of_it_is_hidden() -> None:
+    skeleton = _skeleton({13: (140.0, 150.0), 15: (140.0, 110.0)})
+    arm = np.zeros((HEIGHT, WIDTH), bool)
+    arm[90:200, 125:175] = True
+    own, labels = _torso(skeleton, arm)
+    hidden = hidden_torso(own, arm, labels, labels < 0, np.zeros(labels.shape, bool), skeleton)
+    assert hidden[120, 125:146].all()
+    assert not hidden[120, 165:].any()
+
+
 def test_a_torso_in_two_pieces_goes_on_between_them() -> None:
     skeleton = _skeleton()
     across = _strip((60, 150), (180, 150), 24)
