@@ -231,7 +231,7 @@ class BodyRetarget:
         """The forearms in one of the driver's frames."""
         bones, which = self.driver.describe(self.driver.at(frame)).bones, list(FOREARMS)
         now = rotations.unit(bones, UP) @ torso_frames(bones, self.driven.hips)
-        arrived = np.ones(2) if self._absolute else self._arrival(now)[0, which]
+        arrived = self._arrival(now)[0, which] * self.driven.bones[which]
         return Forearms(theirs=self._forearms(bones)[0], mine=self._turns(bones)[0, which], arrived=arrived)
 
     def _forearms(self, bones: Array) -> Array:

@@ -342,6 +342,10 @@ def test_on_an_arm_that_takes_the_drivers_pose_the_hand_points_as_the_drivers(
     )  # fmt: skip
     reference = picture(pose(armRaise=10.0))
     reference = replace(reference, hands=open_hands(pose(armRaise=10.0), reference))
+    alone = moved(reference, replace(driver, hands=hands), region=("hands",)).hands
+    assert alone is not None
+    if seen:  # hands alone, on arms that rest, begin as in the picture
+        np.testing.assert_allclose(alone.joints_2d[0], reference.hands.joints_2d[0], atol=0.1)
     out = moved(reference, replace(driver, hands=hands)).hands
     assert out is not None
     mine = out.joints_2d[:, 1, 9] - out.joints_2d[:, 1, 0]

@@ -116,6 +116,8 @@ class BodyActor:
         body, rest = controls.body, self._rest.body
         if self._sources[part] == (0, part) or body is None or rest is None:
             return False
+        if part in HAND_PARTS and part in self._views[0].parts:  # what the picture shows of it is drawn by nobody else
+            return False
         limb = CARRIERS[part] if part in HAND_PARTS else part
         bone = next(bone for bone in BONES if bone.part == limb)
         now, then = (with_points(joints.astype(np.float64)) for joints in (body.joints_2d[index], rest.joints_2d[0]))
