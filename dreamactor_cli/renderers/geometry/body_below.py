@@ -28,6 +28,7 @@ WIDEST = 95.0  # percentile of the distances of its pixels from the bone that is
 ENOUGH = 12  # pixels that tell a width
 SHREDS = 0.06  # metres, of a torso below an arm
 PIECE = 0.1  # of the largest piece of the torso: smaller ones are specks of it beyond an arm
+PATCH = 0.1  # of arms that hang along the torso: smaller spots of the colour of skin are their cloth's
 OUTSIDE = 0.06  # metres outside the line between shoulder and hip that lie below an arm
 BEFORE = 0.04  # metres of a torso, with its clothes, that an arm hides which hangs along it
 BULGES = 0.025  # metres that a torso is hidden beyond the hull of what is seen of it
@@ -123,7 +124,8 @@ def hidden_torso(own: Mask, covered: Mask, labels: NDArray[np.int8], nobody: Mas
     along = np.isin(labels, _hanging(skeleton))
     found |= _beside(whole, covered & along, skeleton)
     found &= _hull(whole, skeleton) | between
-    found &= ~(bare & along & _beyond_seen(whole, found, skeleton))  # before a bare arm the torso is seen to end
+    skin = _without_spots(bare & along, PATCH * along.sum())
+    found &= ~(skin & _beyond_seen(whole, found, skeleton))  # before a bare arm the torso is seen to end
     if skeleton.bowed:
         found |= covered & _neckline(own.shape, skeleton)
     return hanging_together(whole, found & ~_ended_before(found, nobody, skeleton), SHREDS * skeleton.scale)
@@ -136,6 +138,12 @@ def hanging_together(torso: Mask, hidden: Mask, shreds: float) -> Mask:
     both = cv2.morphologyEx((torso | hidden).astype(np.uint8), cv2.MORPH_OPEN, disc) | torso.astype(np.uint8)
     _, pieces = cv2.connectedComponents(both, connectivity=4)
     return np.asarray(hidden & np.isin(pieces, np.unique(pieces[torso])))
+
+
+def _without_spots(mask: Mask, least: float) -> Mask:
+    """A mask (H, W) without pieces of fewer than ``least`` px."""
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    return np.asarray(mask & (stats[:, cv2.CC_STAT_AREA] >= least)[pieces])
 
 
 def _points(mask: Mask) -> Array:

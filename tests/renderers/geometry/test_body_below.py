@@ -113,8 +113,12 @@ def test_before_a_bare_arm_a_torso_ends_where_it_is_seen_to_end() -> None:
     skeleton = _skeleton({13: (158.0, 148.0), 15: (156.0, 196.0)})
     arm = _strip((160, 100), (156, 200), 26)
     own, labels = _torso(skeleton, arm)
-    sleeve, bare = (hidden_torso(own, arm, labels, labels < 0, skin, skeleton)[150] for skin in (np.zeros_like(arm), arm))
+    spot = arm & (np.abs(np.mgrid[:HEIGHT, :WIDTH][0] - 150) < 4)  # a stripe of the sleeve
+    sleeve, bare, striped = (
+        hidden_torso(own, arm, labels, labels < 0, skin, skeleton)[150] for skin in (np.zeros_like(arm), arm, spot)
+    )
     seen = np.flatnonzero(own[150]).max()
+    np.testing.assert_array_equal(striped, sleeve)
     assert np.flatnonzero(sleeve).max() > seen + 3
     assert np.flatnonzero(bare).max(initial=0) <= seen + 3
 
