@@ -21,6 +21,7 @@ NOISE = 8.0  # levels by which colours of one thing differ at least
 APART = 2.0  # distance of both colours, in their spread, from which they are told apart
 LEVELS = 90.0  # and in levels: a shade on a sleeve is no border
 EVEN = 30.0  # levels by which the limb's own colour may differ: bare skin does less
+AWAY = 2.5  # radii about the joints of a hand, beyond which skin is its arm's
 STRANGE = 50.0  # levels by which cloth differs from a hand before it
 THORN = 9  # px of the working size: what is thinner beside a hand is its outline
 DRESSED = 0.5  # share of skin about the root of a limb, below which it is in a sleeve
@@ -71,7 +72,7 @@ def given_back(labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[
     return out
 
 
-def sleeveless(labels: Labels, bare: Mask, limb: int, body: int, near: Mask) -> tuple[Labels, bool]:
+def sleeveless(labels: Labels, bare: Mask, limb: int, body: int, near: Mask, neck: Mask) -> tuple[Labels, bool]:
     """Labels (h, w) in which the skin of a bare shoulder is none of a sleeve's, and whether the limb wears one.
 
     Args:
@@ -79,26 +80,28 @@ def sleeveless(labels: Labels, bare: Mask, limb: int, body: int, near: Mask) -> 
         bare: pixels that show skin, (h, w).
         limb, body: the parts in question.
         near: what lies about the limb's root, (h, w).
+        neck: what lies about the neck, with which the skin of a shoulder hangs together, (h, w).
     """
     root = near & (labels == limb)
     if not root.any() or bare[root].mean() >= DRESSED:
         return labels, False
-    mine = bare & (labels == limb)
-    count, pieces = cv2.connectedComponents((mine | bare & (labels == body)).astype(np.uint8), connectivity=4)
-    sizes, limbs = (np.bincount(pieces[mask], minlength=count) for mask in (pieces > 0, mine))
-    shoulder = root & (2 * limbs < sizes)[pieces]  # skin that is more the body's
+    mine, theirs = bare & (labels == limb), bare & (labels == body)
+    _, pieces = cv2.connectedComponents((mine | theirs).astype(np.uint8), connectivity=4)
+    shoulder = root & mine & np.isin(pieces, np.unique(pieces[theirs & neck]))
     return np.where(shoulder, np.int8(body), labels), True
 
 
-def off_hand(labels: Labels, image: NDArray[np.uint8], hand: int, reach: Array) -> Labels:
+def off_hand(labels: Labels, image: NDArray[np.uint8], hand: int, reach: Array, bare: Mask, arm: Labels) -> Labels:
     """Labels (h, w) in which what is not of a hand's colour is its neighbours', where it is no mere ring or gap.
 
-    Fingers that a network sees where there are none are cloth.
+    Fingers that a network sees where there are none are cloth, and skin away from them is the arm's.
 
     Args:
         labels, image: as in `given_back`.
         hand: the part in question.
         reach: how near its bones are, in their radii, (h, w).
+        bare: pixels that show skin, (h, w).
+        arm: the part of its arm that is nearest, (h, w).
     """
     mine, others = labels == hand, (labels >= 0) & (labels != hand)
     pixels = image.astype(np.float64)
@@ -107,9 +110,10 @@ def off_hand(labels: Labels, image: NDArray[np.uint8], hand: int, reach: Array) 
         return labels
     color, spread = told
     off = ((pixels - color) ** 2).sum(2)
-    strange = (mine & (off > max(STRANGE**2, APART**2 * spread))).astype(np.uint8)
+    strange = (mine & ~bare & (off > max(STRANGE**2, APART**2 * spread))).astype(np.uint8)
     strange = cv2.morphologyEx(strange, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    return np.where(strange > 0, nearest_labels(labels, others)[1], labels)
+    cleaned = np.where(strange > 0, nearest_labels(labels, others)[1], labels)
+    return np.where((cleaned == hand) & bare & (reach > AWAY), arm, cleaned)
 
 
 def without_thorns(labels: Labels, hand: int, arm: tuple[int, ...]) -> Labels:

@@ -67,7 +67,8 @@ class Joint(NamedTuple):
 
 
 SIDES = ("left", "right")
-FINE = 40.0  # px, the least size of a hand whose fingers move
+FINE = 40.0  # px, the least size of a hand whose fingers move,
+FINE_FOR_TWO = 16.0  # and of one that is drawn in place of the other too
 CORE = 0
 PARTS = (
     "core", "left_upper_arm", "left_forearm", "right_upper_arm", "right_forearm", "left_thigh", "left_shin", "right_thigh",
@@ -141,6 +142,7 @@ class Skeleton:
         bowed: whether the head hangs before the chest, and no face is seen of it.
         behind: side of the hand that lies behind the other, None if neither does.
         hidden: side of the hand that nothing is seen of, as of one in a pocket, while the other is; None if there is none.
+        least: px, of a hand whose fingers move.
     """
 
     points: Array
@@ -152,6 +154,7 @@ class Skeleton:
     bowed: bool
     behind: int | None = None
     hidden: int | None = None
+    least: float = FINE
 
     @property
     def parts(self) -> list[int]:
@@ -163,7 +166,9 @@ class Skeleton:
         """Whether the picture shows the fingers of a hand, large enough to be moved one by one."""
         hand = self.hands[side]
         return (
-            hand is not None and bool(self.bones[BONE_INDEX[f"{SIDES[side]}_hand"]]) and float(np.ptp(hand, axis=0).max()) >= FINE
+            hand is not None
+            and bool(self.bones[BONE_INDEX[f"{SIDES[side]}_hand"]])
+            and float(np.ptp(hand, axis=0).max()) >= self.least
         )
 
     @property
@@ -217,17 +222,18 @@ def _told_apart(left: Array | None, right: Array | None, points: Array) -> tuple
 
 def without_hidden_hand(skeleton: Skeleton, bare: NDArray[np.bool_]) -> Skeleton:
     """The skeleton without the bone of a hand where no skin is seen (H, W), while the other hand shows its own."""
+    smaller = replace(skeleton, least=FINE_FOR_TWO)
     for side, other in ((0, 1), (1, 0)):
-        index = BONE_INDEX[f"{SIDES[side]}_hand"]
-        if skeleton.fine(other) and skeleton.hands[side] is None and skeleton.behind != side and skeleton.bones[index]:
-            hand = skeleton.hands[other]
-            assert hand is not None  # it is fine
+        index, hand = BONE_INDEX[f"{SIDES[side]}_hand"], skeleton.hands[other]
+        if hand is None or not smaller.fine(other):
+            continue
+        if skeleton.hands[side] is None and skeleton.behind != side and skeleton.bones[index]:
             wrist, knuckles = skeleton.points[WRISTS[side]], skeleton.points[KNUCKLES[side]]
             line = wrist + np.linspace(0.3, FINGERS_BEYOND, 16)[:, None] * (knuckles - wrist)
             if _share(bare, hand) > BARE_HAND and _share(bare, line) < NO_HAND:
                 bones = skeleton.bones.copy()
                 bones[index] = False
-                return replace(skeleton, bones=bones, hidden=side)
+                return replace(smaller, bones=bones, hidden=side)
     return skeleton
 
 

@@ -33,6 +33,7 @@ from dreamactor_cli.renderers.geometry.body_skeleton import (
     HEAD,
     HEAD_ENDS,
     HEAD_PART,
+    NECK,
     PARTS,
     TORSO,
     Bone,
@@ -65,7 +66,7 @@ BESIDE = 10  # px of the working size around a person in which it is told how ne
 AWAY = 1e3  # limbs' radii
 OVER, CLAIM = 1.5, 0.4  # radii about the joints of a hand that are nearer to it, by this factor, than to a hand behind it
 CUFF = 0.045  # metres beyond a wrist that are the arm's, with cuff and watch, where nothing is seen of the hand
-SHOULDER = 0.15  # metres about a shoulder in which it is told whether it is bare
+SHOULDER = 0.15  # metres about a shoulder in which it is told whether it is bare, and about the neck that is so then
 BESIDE_HAND = 2.0  # radii about the joints of a hand, within which skin is its own unless the hand behind is nearer
 BEHIND = 2.0  # radii about the line of a hand behind the other, within which its skin is seen
 SKIRT_SPREAD = 1.35  # distance of the knees, in widths of a thigh, from which legs that touch are under a skirt
@@ -142,13 +143,16 @@ def _told_by_color(
         reach: (P, h, w); a hand behind the other is added to that of its arm, in place.
         points: of the pixels, (h w, 2) px of the picture.
     """
+    skin = cv2.resize(bare.astype(np.uint8), labels.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     arms = [bone for bone, there in zip(BONES, skeleton.bones, strict=True) if there and bone.name.endswith("arm")]
     for bone in arms:
         a, b = skeleton.points[bone.start], skeleton.points[bone.end]
         along = (points - a) @ (b - a) / max(float((b - a) @ (b - a)), 1e-9)
         labels = given_back(labels, image, bone.part, (CORE, *THIGHS), along.reshape(labels.shape))
     for part in (part for part in HAND_PARTS if np.isfinite(reach[part]).any()):
-        labels = off_hand(without_thorns(labels, part, _arm_of(part)), image, part, reach[part])
+        parts = _arm_of(part)
+        nearest = np.array(parts, np.int8)[reach[list(parts)].argmin(0)]
+        labels = off_hand(without_thorns(labels, part, parts), image, part, reach[part], skin, nearest)
     if skeleton.behind is not None:
         near, before = (
             hand_reach(points, skeleton, side).reshape(labels.shape) for side in (skeleton.behind, 1 - skeleton.behind)
@@ -158,11 +162,13 @@ def _told_by_color(
         nearer = (before < BESIDE_HAND) & (FINGER_RADIUS * before < HAND_RADIUS * near)
         labels = hand_behind(labels, image, front, own, asked, nearer)
         reach[own] = np.where(labels == own, np.minimum(reach[own], near), reach[own])
-    skin = cv2.resize(bare.astype(np.uint8), labels.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     sleeves = set()
     for bone in (bone for bone in arms if bone.start in SHOULDERS):
-        about = np.linalg.norm(points - skeleton.points[bone.start], axis=1) < SHOULDER * skeleton.scale
-        labels, dressed = sleeveless(labels, skin, bone.part, CORE, about.reshape(labels.shape))
+        about, neck = (
+            (np.linalg.norm(points - skeleton.points[at], axis=1) < SHOULDER * skeleton.scale).reshape(labels.shape)
+            for at in (bone.start, NECK)
+        )
+        labels, dressed = sleeveless(labels, skin, bone.part, CORE, about, neck)
         sleeves |= {bone.part} if dressed else set()
     return labels, frozenset(sleeves)
 

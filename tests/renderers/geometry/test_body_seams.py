@@ -54,10 +54,25 @@ def test_cloth_beside_a_hand_is_none_of_it_though_fingers_are_seen_there() -> No
     labels[15:45, 10:55] = HAND
     reach = np.full((60, 80), 1.5)
     reach[15:45, 10:55] = 0.9
-    out = off_hand(labels, image, HAND, reach)
+    none, arm = np.zeros((60, 80), bool), np.full((60, 80), ARM, np.int8)
+    out = off_hand(labels, image, HAND, reach, none, arm)
     assert (out[20:40, 10:50] == HAND).all()
     assert (out == HAND).sum() == 20 * 40
-    np.testing.assert_array_equal(off_hand(np.full_like(labels, HAND), image, HAND, reach), np.full_like(labels, HAND))
+    whole = np.full_like(labels, HAND)
+    np.testing.assert_array_equal(off_hand(whole, image, HAND, reach, none, arm), whole)
+
+
+def test_skin_in_shade_stays_the_hands_and_away_from_its_joints_is_the_arms() -> None:
+    image = np.full((60, 80, 3), SKIN, np.uint8)
+    image[:, 40:60] = (120, 95, 78)
+    labels = np.full((60, 80), CORE, np.int8)
+    labels[15:45, 10:70] = HAND
+    reach = np.full((60, 80), 0.9)
+    reach[:, 40:50], reach[:, 50:] = 1.5, 3.0
+    out = off_hand(labels, image, HAND, reach, np.ones((60, 80), bool), np.full((60, 80), ARM, np.int8))
+    assert (out[15:45, 10:50] == HAND).all()
+    assert (out[15:45, 50:70] == ARM).all()
+    assert (out[labels == CORE] == CORE).all()
 
 
 def test_the_outline_of_a_hand_before_an_arm_is_the_hands() -> None:
@@ -72,18 +87,20 @@ def test_the_outline_of_a_hand_before_an_arm_is_the_hands() -> None:
     assert (out[labels == CORE] == CORE).all()
 
 
-def _shoulder(rows: slice, columns: slice) -> tuple[NDArray[np.int8], NDArray[np.bool_], NDArray[np.bool_]]:
-    """A body and its arm beside it, from column 40 on, skin in a box, and what lies about the shoulder."""
+def _shoulder(rows: slice, columns: slice) -> tuple[NDArray[np.int8], *tuple[NDArray[np.bool_], ...]]:
+    """A body and its arm beside it, from column 40 on, skin in a box, and what lies about shoulder and neck."""
     labels = np.full((60, 80), CORE, np.int8)
     labels[:, 40:] = ARM
     bare, near = np.zeros((60, 80), bool), np.zeros((60, 80), bool)
     bare[rows, columns], near[:40, 30:60] = True, True
-    return labels, bare, near
+    neck = np.zeros((60, 80), bool)
+    neck[:30, :25] = True
+    return labels, bare, near, neck
 
 
 def test_a_sleeve_has_nothing_of_a_bare_shoulder() -> None:
-    labels, bare, near = _shoulder(slice(10, 30), slice(10, 44))
-    out, dressed = sleeveless(labels, bare, ARM, CORE, near)
+    labels, bare, near, neck = _shoulder(slice(10, 30), slice(10, 44))
+    out, dressed = sleeveless(labels, bare, ARM, CORE, near, neck)
     assert dressed
     assert (out[10:30, 40:44] == CORE).all()
     assert (out == ARM).sum() == (labels == ARM).sum() - 20 * 4
@@ -91,8 +108,8 @@ def test_a_sleeve_has_nothing_of_a_bare_shoulder() -> None:
 
 @pytest.mark.parametrize("rows", [slice(30, 60), slice(0, 60)])
 def test_an_arm_keeps_its_own_skin_below_a_sleeve_or_without_one(rows: slice) -> None:
-    labels, bare, near = _shoulder(rows, slice(37, 60))
-    out, dressed = sleeveless(labels, bare, ARM, CORE, near)
+    labels, bare, near, neck = _shoulder(rows, slice(30, 60))
+    out, dressed = sleeveless(labels, bare, ARM, CORE, near, neck)
     assert dressed == (rows.start > 0)
     np.testing.assert_array_equal(out, labels)
 

@@ -89,8 +89,19 @@ def test_a_hand_without_skin_is_hidden_if_the_other_is_bare(seen: bool, other: b
     assert found.hidden == hidden
     assert found.bones[BONE_INDEX["left_hand"]] == (hidden is None)
     assert HAND_PARTS[1] in found.parts
+    assert found.fine(1)
     with_both = replace(skeleton, hands=(right, right))
     assert without_hidden_hand(with_both, bare).hidden is None
+
+
+def test_a_small_hand_moves_its_fingers_if_it_is_drawn_for_both() -> None:
+    right = np.array([44.0, 192.0], np.float32) + 0.5 * (_hand((0.0, 0.0), 1.0) @ np.array([[0, 1], [1, 0]], np.float32))
+    skeleton = _skeleton(_hands(right, right, (0.0, 0.9)))
+    bare = np.zeros((HEIGHT, WIDTH), bool)
+    bare[180:250, 20:70] = True
+    assert not skeleton.fine(1)
+    assert without_hidden_hand(skeleton, bare).fine(1)
+    assert not without_hidden_hand(skeleton, ~bare).fine(1)
 
 
 def test_a_longer_bone_goes_on_beyond_its_end() -> None:
