@@ -70,6 +70,7 @@ class BodyActor:
         self._head: PersonModel | None = None
         if self._face is not None:
             self._head = PersonModel(first.nodes[first.parts[CORE].nodes], self._face.landmarks, self._face.pose)
+        self._at_rest = self._sources | self._sources_at(self._rest, 0)
         rest, _ = self.moved(self._rest, 0)
         self.backdrop = Backdrop(first.layers.background, first.layers.empty, rest)
 
@@ -91,12 +92,17 @@ class BodyActor:
         if controls.body is None:  # nothing of it moves
             controls, index = self._rest, 0
         places, triangles = self.moved(controls, index)
-        canvas = np.zeros((self.height, self.width), np.uint32) if alpha else self.backdrop.canvas(places)
+        sources = self._sources_at(controls, index)
+        if alpha:
+            canvas = np.zeros((self.height, self.width), np.uint32)
+        else:
+            changed = {part for part, source in sources.items() if self._at_rest[part] != source}
+            canvas = self.backdrop.canvas({part: nodes for part, nodes in places.items() if part not in changed})
         for part in self.draw_order(controls, index):
             if part == CORE:
                 self._lay_core(canvas, places[part], controls, index)
             else:
-                self._lay(canvas, part, places[part], triangles=triangles.get(part))
+                self._lay(canvas, sources[part], places[part], triangles=triangles.get(part))
         frame = channels(canvas)
         if not alpha:
             return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGBA2RGB), np.uint8)
@@ -106,17 +112,27 @@ class BodyActor:
         """The parts that are drawn in a frame, from the farthest to the nearest."""
         body = controls.body
         assert body is not None
-        hidden = {part for part in self._sources if self._rests_hidden(part, controls, index)}
-        hidden |= {part for part in HAND_PARTS if CARRIERS[part] in hidden}
-        drawn = [part for part in self._sources if part not in hidden]
+        drawn = list(self._sources_at(controls, index))
         return depth_order(drawn, with_points(body.joints_3d[index].astype(np.float64)))
 
-    def _rests_hidden(self, part: int, controls: Controls, index: int) -> bool:
-        """Whether a limb that the picture hides is where it is hidden: there the picture shows what is before it."""
+    def _sources_at(self, controls: Controls, index: int) -> dict[int, _Source]:
+        """What is drawn in a frame, and from where: a limb that the picture hides only where it is not hidden."""
+        first = self._views[0]
+        out = dict(self._sources)
+        for part in self._sources:
+            if self._sources[part] == (0, part) or not self._rests(part, controls, index):
+                continue
+            if part in first.behind and part in first.parts:
+                out[part] = _Source(0, part)
+            elif part not in HAND_PARTS or part not in first.parts:  # what is seen of a hand is drawn by nobody else
+                del out[part]
+        hidden = set(self._sources) - set(out)
+        return {part: source for part, source in out.items() if part not in HAND_PARTS or CARRIERS[part] not in hidden}
+
+    def _rests(self, part: int, controls: Controls, index: int) -> bool:
+        """Whether a limb, or that of a hand, is where the picture shows it."""
         body, rest = controls.body, self._rest.body
-        if self._sources[part] == (0, part) or body is None or rest is None:
-            return False
-        if part in HAND_PARTS and part in self._views[0].parts:  # what the picture shows of it is drawn by nobody else
+        if body is None or rest is None:
             return False
         limb = CARRIERS[part] if part in HAND_PARTS else part
         bone = next(bone for bone in BONES if bone.part == limb)
@@ -129,9 +145,10 @@ class BodyActor:
         """Nodes of all parts in a frame, and the triangles of those that lose some."""
         places: dict[int, Array] = {}
         triangles: dict[int, I32] = {}
+        sources = self._sources | self._sources_at(controls, index)
         for number, view in enumerate(self._views):
-            own = {part for part, source in self._sources.items() if source == (number, part)}
-            mirrored = {s.part for part, s in self._sources.items() if s.view == number and s.mirrored(part)}
+            own = {part for part, source in sources.items() if source == (number, part)}
+            mirrored = {s.part for part, s in sources.items() if s.view == number and s.mirrored(part)}
             if own or mirrored:
                 moved = view.move(self._place(view, controls, index), controls, index, own, mirrored)
                 places |= moved.places
@@ -146,11 +163,11 @@ class BodyActor:
         """Lay torso and head over the canvas, in place, and the face on them."""
         face = self._face
         if face is None or controls.head is None or controls.face is None:
-            self._lay(canvas, CORE, vertices)
+            self._lay(canvas, self._sources[CORE], vertices)
             return
         pose, landmarks = face.of_frame(controls, index)
         drawn = face.drawn(controls, pose, landmarks)
-        self._lay(canvas, CORE, vertices, behind=drawn)
+        self._lay(canvas, self._sources[CORE], vertices, behind=drawn)
         face.lay(canvas, drawn, controls, index)
         if drawn is not None:
             frame = channels(canvas)
@@ -159,10 +176,9 @@ class BodyActor:
             frame[drawn.rows, drawn.columns, :3] = picture[drawn.rows, drawn.columns]
 
     def _lay(
-        self, canvas: Canvas, number: int, vertices: Array, *, behind: DrawnLayer | None = None, triangles: I32 | None = None
+        self, canvas: Canvas, source: _Source, vertices: Array, *, behind: DrawnLayer | None = None, triangles: I32 | None = None
     ) -> None:
         """Lay a part whose nodes are at ``vertices`` (N, 2 or 3) px over the canvas, in place."""
-        source = self._sources[number]
         part = self._views[source.view].parts[source.part]
         kept = part.triangles if triangles is None else triangles
         lay_layer(canvas, draw_part(part, vertices, kept, self.width, self.height), part.texture, behind=behind)
@@ -184,7 +200,10 @@ def choose_sources(views: list[View]) -> dict[int, _Source]:
             if part != CORE and shares[number] > max(BETTER * shares[best], HIDDEN):
                 best = number
         other = other_side(part)
-        if shares[best] >= HIDDEN or part == CORE or (part in HAND_PARTS and shares[best] > 0):
+        behind = best == 0 and part in views[0].behind
+        if behind and other in views[0].parts:
+            out[part] = _Source(0, other)
+        elif shares[best] >= HIDDEN or part == CORE or (part in HAND_PARTS and shares[best] > 0):
             out[part] = _Source(best, part)
         elif other in views[best].parts and views[best].parts[other].share > SHOWN:
             out[part] = _Source(best, other)

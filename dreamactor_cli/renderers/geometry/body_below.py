@@ -28,7 +28,8 @@ WIDEST = 95.0  # percentile of the distances of its pixels from the bone that is
 ENOUGH = 12  # pixels that tell a width
 SHREDS = 0.06  # metres, of a torso below an arm
 PIECE = 0.1  # of the largest piece of the torso: smaller ones are specks of it beyond an arm
-PATCH = 0.1  # of arms that hang along the torso: smaller spots of the colour of skin are their cloth's
+BARE = 0.5  # share of skin in what an arm shows at some height, from which it is bare there
+EVENLY = 7  # rows over which that is told
 OUTSIDE = 0.06  # metres outside the line between shoulder and hip that lie below an arm
 BEFORE = 0.04  # metres of a torso, with its clothes, that an arm hides which hangs along it
 BULGES = 0.025  # metres that a torso is hidden beyond the hull of what is seen of it
@@ -124,7 +125,7 @@ def hidden_torso(own: Mask, covered: Mask, labels: NDArray[np.int8], nobody: Mas
     along = np.isin(labels, _hanging(skeleton))
     found |= _beside(whole, covered & along, skeleton)
     found &= _hull(whole, skeleton) | between
-    skin = _without_spots(bare & along, PATCH * along.sum())
+    skin = _bare_arms(labels, bare, skeleton)
     found &= ~(skin & _beyond_seen(whole, found, skeleton))  # before a bare arm the torso is seen to end
     if skeleton.bowed:
         found |= covered & _neckline(own.shape, skeleton)
@@ -140,10 +141,22 @@ def hanging_together(torso: Mask, hidden: Mask, shreds: float) -> Mask:
     return np.asarray(hidden & np.isin(pieces, np.unique(pieces[torso])))
 
 
-def _without_spots(mask: Mask, least: float) -> Mask:
-    """A mask (H, W) without pieces of fewer than ``least`` px."""
-    _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
-    return np.asarray(mask & (stats[:, cv2.CC_STAT_AREA] >= least)[pieces])
+def _bare_arms(labels: NDArray[np.int8], bare: Mask, skeleton: Skeleton) -> Mask:
+    """Arms that hang along the torso, where most of what they show at that height is skin, (H, W).
+
+    Their outlines, in the shade, have not its colour, and spots of a sleeve may have it.
+    """
+    chest, spine = _spine(skeleton)
+    out = np.zeros(labels.shape, bool)
+    for part in _hanging(skeleton):
+        arm = labels == part
+        rows = np.digitize((_points(arm) - chest) @ spine / max(float(spine @ spine), 1e-9), ROWS)
+        all_of_it, skin = (
+            np.convolve(np.bincount(rows[chosen], minlength=len(ROWS) + 1), np.ones(EVENLY), "same")
+            for chosen in (np.ones(len(rows), bool), bare[arm])
+        )
+        out[arm] = (skin > BARE * all_of_it)[rows]
+    return out
 
 
 def _points(mask: Mask) -> Array:

@@ -21,18 +21,23 @@ NOISE = 8.0  # levels by which colours of one thing differ at least
 APART = 2.0  # distance of both colours, in their spread, from which they are told apart
 LEVELS = 90.0  # and in levels: a shade on a sleeve is no border
 EVEN = 30.0  # levels by which the limb's own colour may differ: bare skin does less
+BARE = 0.5  # share of skin in a limb's outer half, from which it is bare
 AWAY = 2.5  # radii about the joints of a hand, beyond which skin is its arm's
 STRANGE = 50.0  # levels by which cloth differs from a hand before it
 THORN = 9  # px of the working size: what is thinner beside a hand is its outline
 DRESSED = 0.5  # share of skin about the root of a limb, below which it is in a sleeve
-TINT = 0.2  # difference of two colours' shares of red, green and blue, up to which both are one skin's
-SHADE = (0.25, 1.6)  # times as bright as the hand before it
+SAME, TINT = 0.12, 0.2  # difference of tints, up to which it is the limb, or the other hand, in light or shade,
+SHADE = (0.25, 1.6)  # and times as bright
 RIM = 1.5  # px of the working size along the outline that tell nothing: the background shines into them
 LIKELIER = 3.0  # difference of squared distances, in their spread, from which a pixel is the body's
 
 
-def given_back(labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[int, ...], along: Array) -> Labels:
+def given_back(
+    labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[int, ...], along: Array, skin: Mask
+) -> Labels:
     """Labels (h, w) in which the inner pixels of a limb that have the colours of the body beside it are the body's.
+
+    The inner side of a bare limb lies in the shade, and is as dark as a dark shirt: it is skin all the same.
 
     Args:
         labels: part of each pixel, (h, w).
@@ -40,6 +45,7 @@ def given_back(labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[
         limb: the part in question.
         body: parts beside it.
         along: how far each pixel lies along the limb, 0 at its root and 1 at its end, (h, w).
+        skin: pixels that show skin, (h, w).
     """
     mine, theirs = labels == limb, np.isin(labels, body)
     if not mine.any() or not theirs.any():
@@ -56,7 +62,8 @@ def given_back(labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[
         if own.sum() < FEW or away[own].min() > 2:
             continue
         half = 0.5 * float(away[own].max())
-        outer = _colors(pixels[own & inner & (away > half)])
+        far = own & inner & (away > half)
+        outer = _colors(pixels[far])
         ground = _colors(pixels[theirs & here & (beside <= 2 * half) & (beside > RIM)])
         if outer is None or ground is None:
             continue
@@ -65,6 +72,8 @@ def given_back(labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[
         if limb_spread > EVEN**2 or apart < LEVELS or apart < APART * np.sqrt(0.5 * (limb_spread + body_spread)):
             continue
         asked = mine & (place == number) & (away <= half)
+        if skin[far].mean() > BARE:
+            asked[asked] = ~_in_shade(pixels[asked], limb_color, SAME)
         off = [((pixels[asked] - color) ** 2).sum(1) / spread for color, spread in (outer, ground)]
         back = np.zeros_like(asked)
         back[asked] = off[0] - off[1] > LIKELIER
@@ -138,9 +147,7 @@ def hand_behind(labels: Labels, image: NDArray[np.uint8], front: int, own: int, 
     told = _colors(pixels[labels == front])
     if told is None:
         return labels
-    hand, light = told[0] + 1, pixels.sum(2) + 3
-    off = np.abs((pixels + 1) / light[..., None] - hand / hand.sum()).sum(2)
-    like = near & (off < TINT) & (light > SHADE[0] * hand.sum()) & (light < SHADE[1] * hand.sum())
+    like = near & _in_shade(pixels, told[0], TINT)
     whole = cv2.morphologyEx(like.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     return np.where((whole > 0) & near, np.where(nearer, front, own).astype(np.int8), labels)
 
@@ -153,6 +160,17 @@ def nearest_labels(labels: Labels, known: Mask) -> tuple[NDArray[np.float32], La
     table = np.zeros(int(index.max()) + 1, np.int8)
     table[index[known]] = labels[known]
     return away, table[index]
+
+
+def _in_shade(pixels: Array, color: Array, tint: float) -> Mask:
+    """Whether pixels (..., 3) have a colour (3,), in light or shade.
+
+    Args:
+        tint: difference of both colours' shares of red, green and blue, below which they are the same.
+    """
+    light, own = pixels.sum(-1) + 3, color.sum() + 3
+    off = np.abs((pixels + 1) / light[..., None] - (color + 1) / own).sum(-1)
+    return np.asarray((off < tint) & (light > SHADE[0] * own) & (light < SHADE[1] * own))
 
 
 def _colors(pixels: Array) -> tuple[Array, float] | None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dreamactor_cli.body_space import HIPS, KNEES, SHOULDERS, WRISTS
 from dreamactor_cli.renderers.geometry.body_below import bare_skin
+from dreamactor_cli.renderers.geometry.body_borders import smoothed
 from dreamactor_cli.renderers.geometry.body_seams import (
     given_back,
     hand_behind,
@@ -61,8 +62,7 @@ THIGHS = tuple(index for index, name in enumerate(PARTS) if name.endswith("thigh
 SKIRT_FACING = 0.13  # metres between the hips in the picture from which legs are seen from the front
 CHEST = 0.5  # of the way from shoulders to hips that is torso for certain where the hips are not seen
 SURE = 0.45  # lead in limbs' radii from which no edge of the picture is asked
-SMOOTH = 2.0  # px of the working size over which the border between two parts is smoothed
-BESIDE = 10  # px of the working size around a person in which it is told how near the parts are: further than `SMOOTH` asks
+BESIDE = 10  # px of the working size around a person in which it is told how near the parts are
 AWAY = 1e3  # limbs' radii
 OVER, CLAIM = 1.5, 0.4  # radii about the joints of a hand that are nearer to it, by this factor, than to a hand behind it
 CUFF = 0.045  # metres beyond a wrist that are the arm's, with cuff and watch, where nothing is seen of the hand
@@ -129,7 +129,7 @@ def split(image: U8, alpha: F32, skeleton: Skeleton, order: Sequence[int]) -> Sp
     labels = _labels(small, person, _priority(near, order))
     bare = bare_skin(image, skeleton)
     labels, sleeves = _told_by_color(labels, small, bare, reach, points, skeleton)
-    labels = _whole(labels, reach)  # what was given back leaves islands
+    labels = _whole(smoothed(labels, small, person), reach)  # what was given back leaves steps and islands
     return Split(labels=labels, reach=reach.astype(np.float32), shrink=shrink, bare=bare, sleeves=sleeves, carried=carried)
 
 
@@ -148,7 +148,7 @@ def _told_by_color(
     for bone in arms:
         a, b = skeleton.points[bone.start], skeleton.points[bone.end]
         along = (points - a) @ (b - a) / max(float((b - a) @ (b - a)), 1e-9)
-        labels = given_back(labels, image, bone.part, (CORE, *THIGHS), along.reshape(labels.shape))
+        labels = given_back(labels, image, bone.part, (CORE, *THIGHS), along.reshape(labels.shape), skin)
     for part in (part for part in HAND_PARTS if np.isfinite(reach[part]).any()):
         parts = _arm_of(part)
         nearest = np.array(parts, np.int8)[reach[list(parts)].argmin(0)]
@@ -350,11 +350,8 @@ def _labels(image: U8, person: Mask, reach: Array) -> NDArray[np.int8]:
     # The border to nobody is known from the matte: pixels there must not be drawn into it by an edge.
     smooth = cv2.GaussianBlur(image, (0, 0), 0.8)
     cv2.watershed(np.ascontiguousarray(smooth), markers)
-    labels = np.where(markers >= 2, markers - 2, first)
-    # Watersheds are ragged: the majority around a pixel has it.
-    votes = np.stack([cv2.GaussianBlur((labels == part).astype(np.float32), (0, 0), SMOOTH) for part in range(len(reach))])
-    labels = np.where(person, votes.argmax(0), NOBODY).astype(np.int8)
-    return _whole(labels, reach)
+    labels = np.where(markers >= 2, markers - 2, first).astype(np.int8)
+    return _whole(smoothed(labels, image, person), reach)
 
 
 def _whole(labels: NDArray[np.int8], reach: Array) -> NDArray[np.int8]:

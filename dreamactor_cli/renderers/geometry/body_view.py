@@ -19,6 +19,7 @@ from dreamactor_cli.renderers.geometry.body_order import depth_order
 from dreamactor_cli.renderers.geometry.body_pose import BodyPose, Placement
 from dreamactor_cli.renderers.geometry.body_skeleton import (
     BONE_INDEX,
+    CARRIERS,
     HAND_PARTS,
     PARTS,
     SIDES,
@@ -93,6 +94,7 @@ class View:
         layers: person and background, (H, W).
         parts: what the picture shows.
         expected: parts of which it at least tells where they are.
+        behind: the hand that lies behind the other one, and the part that shows what is seen of it.
         nodes: of the whole body's mesh, (N, 2) px.
         pose: moves them.
         scale: px per metre.
@@ -116,6 +118,10 @@ class View:
         self.expected = {part for part in skeleton.parts if cut.carried[part] == part}
         if skeleton.hidden is not None:
             self.expected.add(HAND_PARTS[skeleton.hidden])
+        self.behind: set[int] = set()
+        if skeleton.behind is not None:
+            self.behind = {HAND_PARTS[skeleton.behind], CARRIERS[HAND_PARTS[skeleton.behind]]}
+            self.expected |= self.behind
         self.nodes = mesh.nodes
         self.scale = skeleton.scale
         self.pose = BodyPose(skeleton, space, mesh)

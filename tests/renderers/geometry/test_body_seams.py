@@ -27,7 +27,7 @@ def _picture(sleeve: tuple[int, int, int]) -> tuple[NDArray[np.int8], NDArray[np
 
 def test_a_strip_of_shorts_beside_a_bare_arm_is_given_back() -> None:
     labels, image = _picture(SKIN)
-    out = given_back(labels, image, ARM, (CORE,), ALONG)
+    out = given_back(labels, image, ARM, (CORE,), ALONG, NO_SKIN)
     assert (out[:, 52:60] == CORE).mean() > 0.98
     assert (out[:, 60:75] == ARM).all()
     np.testing.assert_array_equal(out[:, :52], labels[:, :52])
@@ -35,14 +35,14 @@ def test_a_strip_of_shorts_beside_a_bare_arm_is_given_back() -> None:
 
 def test_a_dark_sleeve_beside_dark_cloth_stays_as_it_is() -> None:
     labels, image = _picture((70, 65, 60))
-    np.testing.assert_array_equal(given_back(labels, image, ARM, (CORE,), ALONG), labels)
+    np.testing.assert_array_equal(given_back(labels, image, ARM, (CORE,), ALONG, NO_SKIN), labels)
 
 
 def test_a_limb_that_touches_no_body_stays_as_it_is() -> None:
     labels, image = _picture(SKIN)
     labels[:, 40:52] = -1
-    np.testing.assert_array_equal(given_back(labels, image, ARM, (CORE,), ALONG), labels)
-    np.testing.assert_array_equal(given_back(np.full_like(labels, -1), image, ARM, (CORE,), ALONG), np.full_like(labels, -1))
+    np.testing.assert_array_equal(given_back(labels, image, ARM, (CORE,), ALONG, NO_SKIN), labels)
+    np.testing.assert_array_equal(given_back(np.full_like(labels, -1), image, ARM, (CORE,), ALONG, NO_SKIN), np.full_like(labels, -1))
 
 
 def test_cloth_beside_a_hand_is_none_of_it_though_fingers_are_seen_there() -> None:
