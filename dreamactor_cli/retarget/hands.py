@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dreamactor_cli import rotations
 from dreamactor_cli.body_space import SHOWN, WRISTS
 from dreamactor_cli.contracts import Body, Controls, ControlStream, Hands
+from dreamactor_cli.person_space import smoothstep
 from dreamactor_cli.retarget.skeleton import FOREARMS, KNUCKLES, UP, px_per_metre
 from dreamactor_cli.retarget.smoothing import ease_from_anchor, smooth
 
@@ -25,6 +26,7 @@ Array = NDArray[np.float64]
 BONES = tuple((0 if k % 4 == 1 else k - 1, k) for k in range(1, 21))
 MIDDLE, INDEX, PINKY = 9, 5, 17  # first joints of fingers
 EASE = 5  # frames in which a hand comes and goes
+PARTS = (10.0, 45.0)  # degrees that a forearm has turned, between which its hand comes to the end of its bone
 SCAN = 256  # frames read at a time when the whole clip is looked at
 
 
@@ -141,7 +143,9 @@ class _Hand:
         curl = rotations.partly(rotations.swing(self._before, now), np.broadcast_to(weight[:, None], now.shape[:2]))
         bones = ((hand @ self._palm)[:, None] @ curl @ (self._bones @ self._palm)[..., None])[..., 0]
         out = np.zeros((len(joints), 21, 3))
-        out[:, 0] = mine @ self._root
+        # Body and hand are seen apart: they disagree about the wrist, and that tells nothing of an arm that lies otherwise.
+        stays = 1 - smoothstep(rotations.angle(mine), *PARTS)
+        out[:, 0] = stays[:, None] * (mine @ self._root)
         for k, (start, stop) in enumerate(BONES):
             out[:, stop] = out[:, start] + bones[:, k]
         return out * zoom[:, None, None]
