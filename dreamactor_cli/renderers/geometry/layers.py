@@ -26,6 +26,7 @@ SIDED = 40.0  # grey levels by which a pixel is liker to the side that the matte
 DECIDED = 60.0  # grey levels, the most that one pixel has to say
 AGREE = 0.003  # of the longer side, over which pixels go to the same side
 HAZE = 64  # alpha below which a pixel is the person's only beside others that are
+FRINGE = 0.003  # of the longer side: how far from those
 CRUMB = 0.001  # of a person: smaller pieces are none of it
 INPAINT_SIZE = 160  # px of the longer side at which holes are inpainted: what is missing is blurred anyway
 
@@ -130,7 +131,7 @@ def _sweep(image: U8, layers: Layers) -> None:
     count, pieces, stats, _ = cv2.connectedComponentsWithStats((alpha >= HAZE).astype(np.uint8), connectivity=4)
     sizes = stats[:, cv2.CC_STAT_AREA]
     whole = np.append(False, sizes[1:] >= CRUMB * sizes[1:].sum())[pieces] if count > 1 else np.zeros(alpha.shape, bool)
-    beside = ~whole & ((alpha >= HAZE) | (dilate(whole, 2 * OUTLINE * max(alpha.shape)) == 0))
+    beside = ~whole & ((alpha >= HAZE) | (dilate(whole, 2 * FRINGE * max(alpha.shape)) == 0))
     layers.background[beside], alpha[beside] = image[beside], 0
 
 
