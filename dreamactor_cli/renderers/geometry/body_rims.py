@@ -19,6 +19,7 @@ F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 NEAR = 3.0  # widths of the band: colours of a side are gathered as far from the border
+INNER = 0.2  # of how deep the first side is at most, from which a pixel of a thin one lies inside it
 CLOSE = 2.2  # widths: as near must be the inside of the first side
 NOISE = 6.0  # levels by which colours of one thing differ
 LEAST = 0.01  # share of a side's pixels around, from which it has colours
@@ -55,14 +56,15 @@ def judge(color: U8, mine: Mask, theirs: Mask, width: float) -> Sides:
     clean = np.zeros(mine.shape, bool)
     inside, outside = (_depth(side) for side in (mine, theirs))
     # What is told to be of the first side stays: a hand has no inside to take colours from, and would be judged by its sleeve.
-    band = theirs & _near(mine, width) & _near(inside > width, CLOSE * width)
+    deep = min(width, INNER * float(inside.max(initial=0.0)))
+    band = theirs & _near(mine, width) & _near(inside > deep, CLOSE * width)
     rows, columns = np.nonzero(band)
     if not rows.size:
         return Sides(share, trust, clean)
     margin = round(2 * NEAR * width) + 1
     box = tuple(slice(max(int(at.min()) - margin, 0), int(at.max()) + margin + 1) for at in (rows, columns))
     pixels = color[box].astype(np.float32)
-    sides = [_colors(pixels, depth[box] > width, NEAR * width) for depth in (inside, outside)]
+    sides = [_colors(pixels, depth[box] > least, NEAR * width) for depth, least in ((inside, deep), (outside, width))]
     (first, first_spread, first_there), (second, second_spread, second_there) = sides
     spread = np.sqrt(0.5 * (first_spread + second_spread))
     apart = np.linalg.norm(first - second, axis=2)
