@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamactor_cli import rotations
-from dreamactor_cli.body_space import SHOWN, WRISTS
+from dreamactor_cli.body_space import ELBOWS, SHOWN, WRISTS
 from dreamactor_cli.contracts import Body, Controls, ControlStream, Hands
 from dreamactor_cli.person_space import smoothstep
 from dreamactor_cli.retarget.skeleton import FOREARMS, KNUCKLES, UP, px_per_metre
@@ -26,7 +26,8 @@ Array = NDArray[np.float64]
 BONES = tuple((0 if k % 4 == 1 else k - 1, k) for k in range(1, 21))
 MIDDLE, INDEX, PINKY = 9, 5, 17  # first joints of fingers
 EASE = 5  # frames in which a hand comes and goes
-PARTS = (10.0, 45.0)  # degrees that a forearm has turned, between which its hand comes to the end of its bone
+PARTS = (10.0, 45.0)  # degrees that a forearm has turned, between which its hand comes to the end of its bone,
+OFF = (0.25, 0.4)  # as far as it lies off that by as much of the forearm, as it is seen in the picture
 SCAN = 256  # frames read at a time when the whole clip is looked at
 
 
@@ -106,17 +107,21 @@ class _Hand:
 
     Args:
         joints: of the reference's hand, (21, 3) px, depth relative to the wrist.
-        wrist: of the reference's body, (2,) px.
+        elbow, wrist: of the reference's body, (2,) px.
         before: joints of the driver's hand in its anchor frame, (21, 3) px; None takes the driver's as they are.
         forearm: rotation of the driver's forearm in that frame since the body's anchor, (3, 3).
         mine: of the reference's since the picture, (3, 3).
         arrived: how far its arm has come to the driver's pose there, 0..1.
     """
 
-    def __init__(self, joints: Array, wrist: Array, before: Array | None, forearm: Array, mine: Array, arrived: float) -> None:
+    def __init__(
+        self, joints: Array, elbow: Array, wrist: Array, before: Array | None, forearm: Array, mine: Array, arrived: float
+    ) -> None:
         self._bones = finger_bones(joints[None])[0]
         self._palm = palms(joints[None])[0]
         self._root = joints[0] - np.append(wrist, 0.0)
+        off = np.linalg.norm(self._root[:2]) / max(float(np.linalg.norm(wrist - elbow)), 1e-6)
+        self._parts = smoothstep(off, *OFF)
         before = joints if before is None else before
         palm = palms(before[None])[0]
         self._before = rotations.unit(finger_bones(before[None])[0] @ palm, UP)
@@ -143,8 +148,8 @@ class _Hand:
         curl = rotations.partly(rotations.swing(self._before, now), np.broadcast_to(weight[:, None], now.shape[:2]))
         bones = ((hand @ self._palm)[:, None] @ curl @ (self._bones @ self._palm)[..., None])[..., 0]
         out = np.zeros((len(joints), 21, 3))
-        # Body and hand are seen apart: they disagree about the wrist, and that tells nothing of an arm that lies otherwise.
-        stays = 1 - smoothstep(rotations.angle(mine), *PARTS)
+        # Of a forearm that points at the camera, body and hand say nothing of where the wrist is when it lies otherwise.
+        stays = 1 - self._parts * smoothstep(rotations.angle(mine), *PARTS)
         out[:, 0] = stays[:, None] * (mine @ self._root)
         for k, (start, stop) in enumerate(BONES):
             out[:, stop] = out[:, start] + bones[:, k]
@@ -237,9 +242,8 @@ class HandsRetarget:
             if found is not None:
                 at = forearms(found[0])
                 theirs, turned, arrived = at.theirs[side], at.mine[side], float(at.arrived[side])
-            self._hands.append(
-                _Hand(mine, reference.body.joints_2d[0, wrist].astype(np.float64), before, theirs, turned, arrived)
-            )
+            ends = reference.body.joints_2d[0, [ELBOWS[side], wrist]].astype(np.float64)
+            self._hands.append(_Hand(mine, *ends, before, theirs, turned, arrived))
 
     def pose(self, found: Gesture, body: Body, theirs: Array, turns: Array, zoom: Array) -> Hands:
         """The reference's hands on a body that is posed already.

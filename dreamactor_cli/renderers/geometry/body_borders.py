@@ -1,9 +1,11 @@
-"""Where one part of a person ends and the next begins: at an edge of the picture, and where there is none, smoothly.
+"""Where the torso ends and a limb begins: at an edge of the picture, and where there is none, smoothly.
 
 A watershed finds the edges, and wherever there are none it runs along each wrinkle of a shirt. So what it says is smoothed
 again and again by a guided filter (He, Sun and Tang: Guided Image Filtering, ECCV 2010, equations 14 and 15), whose guide are
-the picture's colours: about each pixel a part is told from the next by a linear function of the colour. Where both have the
-same colours, be it plaid, that is the share of either around it; where they have not, it is the edge.
+the picture's colours: about each pixel the torso is told from what is not by a linear function of the colour. Where both have
+the same colours, be it plaid, that is the share of either around it; where they have not, it is the edge.
+
+Not between one part of a limb and the next: that is as wide as the windows, and the thinner one would shrink.
 """
 
 from __future__ import annotations
@@ -11,6 +13,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from dreamactor_cli.renderers.geometry.body_seams import nearest_labels
+from dreamactor_cli.renderers.geometry.body_skeleton import CORE, PARTS
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -20,21 +25,26 @@ Mask = NDArray[np.bool_]
 RADIUS = 8  # px of the windows
 FLAT = 30.0  # levels by which a colour differs at an edge; a wrinkle does less
 PASSES = 3
+SMOOTH = 2.0  # px over which the border between two parts is smoothed after that
 
 
 def smoothed(labels: Labels, image: U8, person: Mask) -> Labels:
-    """Labels (h, w) of a person whose borders are smooth where the picture shows no edge.
+    """Labels (h, w) of a person whose torso has a smooth border where the picture shows no edge.
 
     Args:
         labels: part of each pixel, (h, w), also beside the person; what is below 0 is of none.
         image: RGB, (h, w, 3).
         person: (h, w); elsewhere the result is -1.
     """
-    guide = _Guide(image)
-    parts = np.unique(labels[person & (labels >= 0)])
-    for _ in range(PASSES if len(parts) > 1 else 0):
-        labels = parts[np.stack([guide.filtered(labels == part) for part in parts]).argmax(0)]
-    return np.where(person, labels, -1).astype(np.int8)
+    out = labels.copy()
+    limbs = (labels >= 0) & (labels != CORE)
+    if (person & limbs).any() and (person & (labels == CORE)).any():
+        guide = _Guide(image)
+        for _ in range(PASSES):
+            torso = guide.filtered(out == CORE) > 0.5
+            out = np.where(torso, np.int8(CORE), nearest_labels(labels, limbs & ~torso)[1] if (limbs & ~torso).any() else labels)
+    votes = [cv2.GaussianBlur((out == part).astype(np.float32), (0, 0), SMOOTH) for part in range(len(PARTS))]
+    return np.where(person, np.stack(votes).argmax(0), -1).astype(np.int8)
 
 
 class _Guide:

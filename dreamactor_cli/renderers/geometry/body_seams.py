@@ -16,7 +16,7 @@ Labels = NDArray[np.int8]
 Mask = NDArray[np.bool_]
 
 PLACES = 24  # along a limb, at which colours are told
-FEW = 6  # pixels that tell a colour
+FEW = 6  # pixels that tell a colour, or are a gap
 NOISE = 8.0  # levels by which colours of one thing differ at least
 APART = 2.0  # distance of both colours, in their spread, from which they are told apart
 LEVELS = 90.0  # and in levels: a shade on a sleeve is no border
@@ -24,6 +24,8 @@ EVEN = 30.0  # levels by which the limb's own colour may differ: bare skin does 
 BARE = 0.5  # share of skin in a limb's outer half, from which it is bare
 AWAY = 2.5  # radii about the joints of a hand, beyond which skin is its arm's
 STRANGE = 50.0  # levels by which cloth differs from a hand before it
+LIGHT = 0.4  # of the distance to the nearest colour of either side, up to which what lies between them is the background
+SAMPLES = 64  # colours of a side that are looked at
 THORN = 9  # px of the working size: what is thinner beside a hand is its outline
 DRESSED = 0.5  # share of skin about the root of a limb, below which it is in a sleeve
 SAME, TINT = 0.12, 0.2  # difference of tints, up to which it is the limb, or the other hand, in light or shade,
@@ -79,6 +81,53 @@ def given_back(
         back[asked] = off[0] - off[1] > LIKELIER
         out[back] = owner[back]
     return out
+
+
+def daylight(
+    labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[int, ...], along: Array
+) -> tuple[Labels, Mask]:
+    """Labels (h, w) in which a gap between a limb and the body beside it is nobody's, and the gap, (h, w).
+
+    A matte knows nothing of so narrow a gap, and a strip of the background would come along with the limb. What the limb has
+    on the other side of the gap is the body's.
+
+    Args:
+        labels, image, limb, body, along: as of `given_back`.
+    """
+    mine, theirs, nobody = labels == limb, np.isin(labels, body), labels < 0
+    gaps, out = np.zeros(labels.shape, bool), labels.copy()
+    if not mine.any() or not theirs.any() or not nobody.any():
+        return out, gaps
+    away, owner = nearest_labels(labels, theirs)
+    beside, edge = (cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) for mask in (mine, nobody))
+    off_nobody = cv2.distanceTransform(nobody.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    pixels = image.astype(np.float64)
+    place = np.clip((along * PLACES).astype(int), -1, PLACES)
+    for number in range(PLACES):
+        here = np.abs(place - number) <= 1
+        own = mine & here
+        if own.sum() < FEW or away[own].min() > 2:
+            continue
+        half = 0.5 * float(away[own].max())
+        asked = mine & (place == number) & (away <= half)
+        sides = (
+            nobody & here & (beside <= 4 * half) & (off_nobody > RIM), own & (edge > RIM) & (away > half),
+            theirs & here & (beside <= 2 * half) & (beside > RIM),
+        )  # fmt: skip
+        if min(int(side.sum()) for side in sides) < FEW or not asked.any():
+            continue
+        outside, arm, torso = (_nearest(pixels[asked], pixels[side]) for side in sides)
+        person = np.minimum(arm, torso)
+        gap = asked.copy()
+        gap[asked] = (person > STRANGE) & (outside < LIGHT * person)
+        if gap.any():
+            beyond = asked & (away < away[gap].max())
+            out[beyond] = owner[beyond]
+        gaps |= gap
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(gaps.astype(np.uint8), connectivity=8)
+    gaps &= (stats[:, cv2.CC_STAT_AREA] >= FEW)[pieces]
+    out[gaps] = -1
+    return out, gaps
 
 
 def sleeveless(labels: Labels, bare: Mask, limb: int, body: int, near: Mask, neck: Mask) -> tuple[Labels, bool]:
@@ -160,6 +209,12 @@ def nearest_labels(labels: Labels, known: Mask) -> tuple[NDArray[np.float32], La
     table = np.zeros(int(index.max()) + 1, np.int8)
     table[index[known]] = labels[known]
     return away, table[index]
+
+
+def _nearest(pixels: Array, others: Array) -> Array:
+    """Distance of each of pixels (N, 3) to the nearest of some colours (M, 3), (N,)."""
+    some = others[:: max(len(others) // SAMPLES, 1)]
+    return np.asarray(np.linalg.norm(pixels[:, None] - some[None], axis=2).min(1))
 
 
 def _in_shade(pixels: Array, color: Array, tint: float) -> Mask:

@@ -18,6 +18,7 @@ from dreamactor_cli.body_space import HIPS, KNEES, SHOULDERS, WRISTS
 from dreamactor_cli.renderers.geometry.body_below import bare_skin
 from dreamactor_cli.renderers.geometry.body_borders import smoothed
 from dreamactor_cli.renderers.geometry.body_seams import (
+    daylight,
     given_back,
     hand_behind,
     off_hand,
@@ -91,6 +92,7 @@ class Split:
         shrink: px of the labels per px of the picture.
         bare: where the picture shows skin, (H, W).
         sleeves: limbs that wear one.
+        gaps: what shows the background between an arm and the torso, (H, W).
         carried: part that carries the bones of each part, (P,): itself, or the core for legs under a skirt and an upright head.
     """
 
@@ -99,6 +101,7 @@ class Split:
     shrink: float
     bare: Mask
     sleeves: frozenset[int]
+    gaps: Mask
     carried: tuple[int, ...]
 
 
@@ -128,9 +131,34 @@ def split(image: U8, alpha: F32, skeleton: Skeleton, order: Sequence[int]) -> Sp
     near = by_ways(reach, small, person, _units(skeleton, reach, shrink), INSIDE)
     labels = _labels(small, person, _priority(near, order))
     bare = bare_skin(image, skeleton)
+    labels, gaps = _with_gaps(labels, small, points, skeleton)
+    person &= ~gaps
     labels, sleeves = _told_by_color(labels, small, bare, reach, points, skeleton)
     labels = _whole(smoothed(labels, small, person), reach)  # what was given back leaves steps and islands
-    return Split(labels=labels, reach=reach.astype(np.float32), shrink=shrink, bare=bare, sleeves=sleeves, carried=carried)
+    return Split(
+        labels=labels, reach=reach.astype(np.float32), shrink=shrink, bare=bare, sleeves=sleeves, carried=carried,
+        gaps=cv2.resize(gaps.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0,
+    )  # fmt: skip
+
+
+def _with_gaps(labels: NDArray[np.int8], image: U8, points: Array, skeleton: Skeleton) -> tuple[NDArray[np.int8], Mask]:
+    """Labels (h, w) with gaps beside arms, and these, see `Split.gaps`; points of the pixels (h w, 2) px of the picture."""
+    gaps = np.zeros(labels.shape, bool)
+    for bone in _arms_there(skeleton):
+        along = _along(points, skeleton, bone).reshape(labels.shape)
+        labels, found = daylight(labels, image, bone.part, (CORE, *THIGHS), along)
+        gaps |= found
+    return labels, gaps
+
+
+def _arms_there(skeleton: Skeleton) -> list[Bone]:
+    return [bone for bone, there in zip(BONES, skeleton.bones, strict=True) if there and bone.name.endswith("arm")]
+
+
+def _along(points: Array, skeleton: Skeleton, bone: Bone) -> Array:
+    """How far points (N, 2) px lie along a bone, 0 at its start and 1 at its end, (N,)."""
+    a, b = skeleton.points[bone.start], skeleton.points[bone.end]
+    return np.asarray((points - a) @ (b - a) / max(float((b - a) @ (b - a)), 1e-9))
 
 
 def _told_by_color(
@@ -144,11 +172,10 @@ def _told_by_color(
         points: of the pixels, (h w, 2) px of the picture.
     """
     skin = cv2.resize(bare.astype(np.uint8), labels.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
-    arms = [bone for bone, there in zip(BONES, skeleton.bones, strict=True) if there and bone.name.endswith("arm")]
+    arms = _arms_there(skeleton)
     for bone in arms:
-        a, b = skeleton.points[bone.start], skeleton.points[bone.end]
-        along = (points - a) @ (b - a) / max(float((b - a) @ (b - a)), 1e-9)
-        labels = given_back(labels, image, bone.part, (CORE, *THIGHS), along.reshape(labels.shape), skin)
+        along = _along(points, skeleton, bone).reshape(labels.shape)
+        labels = given_back(labels, image, bone.part, (CORE, *THIGHS), along, skin)
     for part in (part for part in HAND_PARTS if np.isfinite(reach[part]).any()):
         parts = _arm_of(part)
         nearest = np.array(parts, np.int8)[reach[list(parts)].argmin(0)]

@@ -31,7 +31,7 @@ from dreamactor_cli.renderers.geometry.body_skeleton import (
 )
 from dreamactor_cli.renderers.geometry.body_split import bones_mask, connected, split
 from dreamactor_cli.renderers.geometry.compositing import COVERAGE
-from dreamactor_cli.renderers.geometry.layers import Layers, fill, separate
+from dreamactor_cli.renderers.geometry.layers import Layers, fill, leave_to_background, separate
 from dreamactor_cli.renderers.geometry.portrait import Face, jaw, oval_mask
 from dreamactor_cli.renderers.geometry.raster import DrawnLayer, MapGrid, rasterize
 from dreamactor_cli.renderers.geometry.texture import Texture
@@ -112,6 +112,7 @@ class View:
         order = depth_order(range(len(PARTS)), with_points(space))
         self.layers = _separate(image, reference.matte[index], skeleton, face)
         cut = split(image, self.layers.alpha.astype(np.float32) / 255, skeleton, order)
+        leave_to_background(image, self.layers, cut.gaps)
         found = part_layers(self.layers, cut, skeleton, order)
         mesh = build_mesh({p: layer.cover for p, layer in found.items() if p not in HAND_PARTS}, skeleton, cut.carried)
         self._hands = {p: HandMesh(found[p].cover, skeleton, HAND_PARTS.index(p)) for p in HAND_PARTS if p in found}

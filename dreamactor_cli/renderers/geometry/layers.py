@@ -132,7 +132,12 @@ def _sweep(image: U8, layers: Layers) -> None:
     sizes = stats[:, cv2.CC_STAT_AREA]
     whole = np.append(False, sizes[1:] >= CRUMB * sizes[1:].sum())[pieces] if count > 1 else np.zeros(alpha.shape, bool)
     beside = ~whole & ((alpha >= HAZE) | (dilate(whole, 2 * FRINGE * max(alpha.shape)) == 0))
-    layers.background[beside], alpha[beside] = image[beside], 0
+    leave_to_background(image, layers, beside)
+
+
+def leave_to_background(image: U8, layers: Layers, mask: NDArray[np.bool_]) -> None:
+    """Make what a mask (H, W) covers the background's, in place."""
+    layers.background[mask], layers.alpha[mask] = image[mask], 0
 
 
 def refine_matte(picture: F32, matte: F32, solid: U8, restless: F32) -> F32:
