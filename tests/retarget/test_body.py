@@ -353,6 +353,35 @@ def test_on_an_arm_that_takes_the_drivers_pose_the_hand_points_as_the_drivers(
     assert np.median(off) < 20
 
 
+@pytest.mark.parametrize(("pointing", "stays"), [(False, True), (True, False)])
+def test_a_wrist_that_body_and_hand_disagree_about_comes_to_the_bone_where_the_forearm_points_at_the_camera(
+    perform: Callable[..., Controls], pointing: bool, stays: bool
+) -> None:
+    """Of a forearm that is seen in its length the hand keeps what it lies beside it."""
+    driver = perform(1.0, armRaise=(0, 70, 70))
+    driver = replace(driver, hands=open_hands(np.repeat(pose(), driver.num_frames, 0), driver))
+    reference = picture(pose(armRaise=10.0))
+    body = reference.body
+    if pointing:  # an eighth of the forearm in the picture, the rest towards the camera
+        flat, deep = body.joints_2d.copy(), body.joints_3d.copy()
+        for elbow, wrist, hand in ((13, 15, (17, 19, 21)), (14, 16, (18, 20, 22))):
+            arm = deep[0, wrist] - deep[0, elbow]
+            at = deep[0, elbow] + arm / 8 - [0, 0, float(np.linalg.norm(arm)) * 0.99]
+            shift = at - deep[0, wrist]
+            for joint in (wrist, *hand):
+                deep[0, joint] += shift
+                flat[0, joint] += shift[:2] * 200.0
+        body = replace(body, joints_2d=flat.astype(np.float32), joints_3d=deep.astype(np.float32))
+        reference = replace(reference, body=body)
+    hands = open_hands(pose(), reference)
+    reference = replace(reference, hands=replace(hands, joints_2d=hands.joints_2d + np.float32([8.0, 0.0])))
+    out = moved(reference, driver)
+    off = np.linalg.norm(out.hands.joints_2d[:, :, 0] - out.body.joints_2d[:, [15, 16]], axis=2)
+    np.testing.assert_allclose(off[0], 8, atol=0.5)
+    assert bool((off[-1] > 4).all()) == stays
+    assert stays or off[-1].max() < 1
+
+
 def test_windows_agree_with_the_whole(dance: Controls) -> None:
     stream = RetargetedStream(picture(scaled(pose(), arm=1.2)), noisy(dance, 1.0, 0.01), Preset(), Fraction(30))
     whole = stream.window(0, stream.num_frames).body

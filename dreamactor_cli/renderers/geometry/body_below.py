@@ -28,6 +28,7 @@ WIDEST = 95.0  # percentile of the distances of its pixels from the bone that is
 ENOUGH = 12  # pixels that tell a width
 SHREDS = 0.06  # metres, of a torso below an arm
 PIECE = 0.1  # of the largest piece of the torso: smaller ones are specks of it beyond an arm
+PATCH = 0.1  # of arms that hang along the torso: smaller spots of the colour of skin are their cloth's
 BARE = 0.5  # share of skin in what an arm shows at some height, from which it is bare there
 EVENLY = 7  # rows over which that is told
 OUTSIDE = 0.06  # metres outside the line between shoulder and hip that lie below an arm
@@ -125,7 +126,7 @@ def hidden_torso(own: Mask, covered: Mask, labels: NDArray[np.int8], nobody: Mas
     along = np.isin(labels, _hanging(skeleton))
     found |= _beside(whole, covered & along, skeleton)
     found &= _hull(whole, skeleton) | between
-    skin = _bare_arms(labels, bare, skeleton)
+    skin = _without_spots(_bare_arms(labels, bare, skeleton), PATCH * along.sum())
     found &= ~(skin & _beyond_seen(whole, found, skeleton))  # before a bare arm the torso is seen to end
     if skeleton.bowed:
         found |= covered & _neckline(own.shape, skeleton)
@@ -144,7 +145,7 @@ def hanging_together(torso: Mask, hidden: Mask, shreds: float) -> Mask:
 def _bare_arms(labels: NDArray[np.int8], bare: Mask, skeleton: Skeleton) -> Mask:
     """Arms that hang along the torso, where most of what they show at that height is skin, (H, W).
 
-    Their outlines, in the shade, have not its colour, and spots of a sleeve may have it.
+    Their outlines, in the shade, have not its colour.
     """
     chest, spine = _spine(skeleton)
     out = np.zeros(labels.shape, bool)
@@ -157,6 +158,12 @@ def _bare_arms(labels: NDArray[np.int8], bare: Mask, skeleton: Skeleton) -> Mask
         )
         out[arm] = (skin > BARE * all_of_it)[rows]
     return out
+
+
+def _without_spots(mask: Mask, least: float) -> Mask:
+    """A mask (H, W) without pieces of fewer than ``least`` px."""
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    return np.asarray(mask & (stats[:, cv2.CC_STAT_AREA] >= least)[pieces])
 
 
 def _points(mask: Mask) -> Array:

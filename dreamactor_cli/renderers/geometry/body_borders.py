@@ -1,11 +1,12 @@
-"""Where the torso ends and a limb begins: at an edge of the picture, and where there is none, smoothly.
+"""Where the torso ends and an upper arm or a thigh begins: at an edge of the picture, and where there is none, smoothly.
 
 A watershed finds the edges, and wherever there are none it runs along each wrinkle of a shirt. So what it says is smoothed
 again and again by a guided filter (He, Sun and Tang: Guided Image Filtering, ECCV 2010, equations 14 and 15), whose guide are
 the picture's colours: about each pixel the torso is told from what is not by a linear function of the colour. Where both have
 the same colours, be it plaid, that is the share of either around it; where they have not, it is the edge.
 
-Not between one part of a limb and the next: that is as wide as the windows, and the thinner one would shrink.
+Not between one part of a limb and the next, and not about forearms and hands: they are no wider than the windows, and would
+shrink.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ F32 = NDArray[np.float32]
 Labels = NDArray[np.int8]
 Mask = NDArray[np.bool_]
 
+UPPER = tuple(index for index, name in enumerate(PARTS) if name.endswith(("upper_arm", "thigh")))
 RADIUS = 8  # px of the windows
 FLAT = 30.0  # levels by which a colour differs at an edge; a wrinkle does less
 PASSES = 3
@@ -37,12 +39,16 @@ def smoothed(labels: Labels, image: U8, person: Mask) -> Labels:
         person: (h, w); elsewhere the result is -1.
     """
     out = labels.copy()
-    limbs = (labels >= 0) & (labels != CORE)
+    limbs = np.isin(labels, UPPER)
+    asked = limbs | (labels == CORE)
     if (person & limbs).any() and (person & (labels == CORE)).any():
         guide = _Guide(image)
         for _ in range(PASSES):
             torso = guide.filtered(out == CORE) > 0.5
-            out = np.where(torso, np.int8(CORE), nearest_labels(labels, limbs & ~torso)[1] if (limbs & ~torso).any() else labels)
+            still = limbs & ~torso
+            if not still.any():
+                break
+            out = np.where(asked, np.where(torso, np.int8(CORE), nearest_labels(labels, still)[1]), out)
     votes = [cv2.GaussianBlur((out == part).astype(np.float32), (0, 0), SMOOTH) for part in range(len(PARTS))]
     return np.where(person, np.stack(votes).argmax(0), -1).astype(np.int8)
 

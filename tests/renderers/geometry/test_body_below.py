@@ -114,13 +114,15 @@ def test_before_a_bare_arm_a_torso_ends_where_it_is_seen_to_end() -> None:
     arm = _strip((160, 100), (156, 200), 26)
     own, labels = _torso(skeleton, arm)
     spot = arm & (np.abs(np.mgrid[:HEIGHT, :WIDTH][0] - 150) < 4)  # a stripe of the sleeve
-    sleeve, bare, striped = (
-        hidden_torso(own, arm, labels, labels < 0, skin, skeleton)[150] for skin in (np.zeros_like(arm), arm, spot)
+    shaded = arm & ~(np.mgrid[:HEIGHT, :WIDTH][1] < 155)  # skin but for its inner side, which is in the shade
+    sleeve, bare, striped, outlined = (
+        hidden_torso(own, arm, labels, labels < 0, skin, skeleton)[150] for skin in (np.zeros_like(arm), arm, spot, shaded)
     )
     seen = np.flatnonzero(own[150]).max()
     np.testing.assert_array_equal(striped, sleeve)
     assert np.flatnonzero(sleeve).max() > seen + 3
     assert np.flatnonzero(bare).max(initial=0) <= seen + 3
+    np.testing.assert_array_equal(outlined, bare)
 
 
 def test_a_bare_hand_before_the_belly_hides_torso() -> None:

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dreamactor_cli.renderers.geometry.body_seams import given_back, hand_behind, off_hand, sleeveless, without_thorns
+from dreamactor_cli.renderers.geometry.body_seams import daylight, given_back, hand_behind, off_hand, sleeveless, without_thorns
 from dreamactor_cli.renderers.geometry.body_skeleton import CORE, HAND_PARTS, PARTS
 
 ARM, HAND = PARTS.index("left_forearm"), HAND_PARTS[0]
 HEIGHT, WIDTH = 120, 100
 SKIN, SHORTS = (215, 170, 140), (30, 30, 35)
 ALONG = np.repeat(np.linspace(0, 0.999, HEIGHT)[:, None], WIDTH, 1)
+NO_SKIN = np.zeros((HEIGHT, WIDTH), bool)
 
 
 def _picture(sleeve: tuple[int, int, int]) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
@@ -42,7 +43,41 @@ def test_a_limb_that_touches_no_body_stays_as_it_is() -> None:
     labels, image = _picture(SKIN)
     labels[:, 40:52] = -1
     np.testing.assert_array_equal(given_back(labels, image, ARM, (CORE,), ALONG, NO_SKIN), labels)
-    np.testing.assert_array_equal(given_back(np.full_like(labels, -1), image, ARM, (CORE,), ALONG, NO_SKIN), np.full_like(labels, -1))
+    nobody = np.full_like(labels, -1)
+    np.testing.assert_array_equal(given_back(nobody, image, ARM, (CORE,), ALONG, NO_SKIN), nobody)
+
+
+def test_the_inner_side_of_a_bare_arm_is_skin_in_the_shade() -> None:
+    """It is as dark as the shorts beside it, which the arm has taken a strip of."""
+    labels, image = _picture(SKIN)
+    image[:, 60:66] = np.clip(image[:, 60:66].astype(float) * 0.35, 0, 255).astype(np.uint8)
+    out = given_back(labels, image, ARM, (CORE,), ALONG, image[..., 0] > 60)
+    assert (out[:, 61:75] == ARM).all()
+    assert (out[:, 52:59] == CORE).mean() > 0.95
+
+
+@pytest.mark.parametrize("wall", [(240, 240, 240), (70, 110, 90)])
+def test_light_between_an_arm_and_a_torso_is_nobodys(wall: tuple[int, int, int]) -> None:
+    """The matte shows none: the arm is told to begin at the shirt."""
+    shirt = (150, 60, 60)
+    labels, image = _picture(SKIN)
+    image[:] = wall
+    image[:, 20:54], image[:, 60:75] = shirt, SKIN
+    found, gaps = daylight(labels, image, ARM, (CORE,), ALONG)
+    assert gaps[:, 55:59].all()
+    assert not gaps[:, 61:].any()
+    assert (found[:, 55:59] == -1).all()
+    assert (found[:, 52:54] == CORE).all()
+    assert (found[:, 61:75] == ARM).all()
+
+
+def test_where_an_arm_lies_on_the_torso_there_is_no_light() -> None:
+    labels, image = _picture(SKIN)
+    found, gaps = daylight(labels, image, ARM, (CORE,), ALONG)
+    assert not gaps.any()
+    np.testing.assert_array_equal(found, labels)
+    alone = np.where(labels == CORE, -1, labels).astype(np.int8)
+    assert not daylight(alone, image, ARM, (CORE,), ALONG)[1].any()
 
 
 def test_cloth_beside_a_hand_is_none_of_it_though_fingers_are_seen_there() -> None:
