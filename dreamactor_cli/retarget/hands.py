@@ -107,21 +107,19 @@ class _Hand:
 
     Args:
         joints: of the reference's hand, (21, 3) px, depth relative to the wrist.
-        elbow, wrist: of the reference's body, (2,) px.
+        arm: elbow and wrist of the reference's body, (2, 2) px.
         before: joints of the driver's hand in its anchor frame, (21, 3) px; None takes the driver's as they are.
         forearm: rotation of the driver's forearm in that frame since the body's anchor, (3, 3).
         mine: of the reference's since the picture, (3, 3).
         arrived: how far its arm has come to the driver's pose there, 0..1.
     """
 
-    def __init__(
-        self, joints: Array, elbow: Array, wrist: Array, before: Array | None, forearm: Array, mine: Array, arrived: float
-    ) -> None:
+    def __init__(self, joints: Array, arm: Array, before: Array | None, forearm: Array, mine: Array, arrived: float) -> None:
         self._bones = finger_bones(joints[None])[0]
         self._palm = palms(joints[None])[0]
-        self._root = joints[0] - np.append(wrist, 0.0)
-        off = np.linalg.norm(self._root[:2]) / max(float(np.linalg.norm(wrist - elbow)), 1e-6)
-        self._parts = smoothstep(off, *OFF)
+        self._root = joints[0] - np.append(arm[1], 0.0)
+        off = np.linalg.norm(self._root[:2]) / max(float(np.linalg.norm(arm[1] - arm[0])), 1e-6)
+        self._parts = smoothstep(np.asarray(off), *OFF)
         before = joints if before is None else before
         palm = palms(before[None])[0]
         self._before = rotations.unit(finger_bones(before[None])[0] @ palm, UP)
@@ -242,8 +240,8 @@ class HandsRetarget:
             if found is not None:
                 at = forearms(found[0])
                 theirs, turned, arrived = at.theirs[side], at.mine[side], float(at.arrived[side])
-            ends = reference.body.joints_2d[0, [ELBOWS[side], wrist]].astype(np.float64)
-            self._hands.append(_Hand(mine, *ends, before, theirs, turned, arrived))
+            arm = reference.body.joints_2d[0, [ELBOWS[side], wrist]].astype(np.float64)
+            self._hands.append(_Hand(mine, arm, before, theirs, turned, arrived))
 
     def pose(self, found: Gesture, body: Body, theirs: Array, turns: Array, zoom: Array) -> Hands:
         """The reference's hands on a body that is posed already.

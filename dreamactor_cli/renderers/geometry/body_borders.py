@@ -68,9 +68,10 @@ class _Guide:
         # The inverse of a symmetric matrix by its cofactors: `linalg.inv` of that many is slow.
         rows = ((d * f - e * e, c * e - b * f, b * e - c * d), (c * e - b * f, a * f - c * c, b * c - a * e),
                 (b * e - c * d, b * c - a * e, a * d - b * b))  # fmt: skip
-        self._inverse = np.stack([np.stack(row, -1) for row in rows], -2) / (
-            a * rows[0][0] + b * rows[0][1] + c * rows[0][2]
-        )[..., None, None]  # (h, w, 3, 3)
+        self._inverse = (
+            np.stack([np.stack(row, -1) for row in rows], -2)
+            / (a * rows[0][0] + b * rows[0][1] + c * rows[0][2])[..., None, None]
+        )  # (h, w, 3, 3)
 
     def filtered(self, mask: Mask) -> F32:
         """How much of a mask (h, w) a pixel is by its colour and by what is around it."""

@@ -34,9 +34,7 @@ RIM = 1.5  # px of the working size along the outline that tell nothing: the bac
 LIKELIER = 3.0  # difference of squared distances, in their spread, from which a pixel is the body's
 
 
-def given_back(
-    labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[int, ...], along: Array, skin: Mask
-) -> Labels:
+def given_back(labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[int, ...], along: Array, skin: Mask) -> Labels:
     """Labels (h, w) in which the inner pixels of a limb that have the colours of the body beside it are the body's.
 
     The inner side of a bare limb lies in the shade, and is as dark as a dark shirt: it is skin all the same.
@@ -83,9 +81,7 @@ def given_back(
     return out
 
 
-def daylight(
-    labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[int, ...], along: Array
-) -> tuple[Labels, Mask]:
+def daylight(labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[int, ...], along: Array) -> tuple[Labels, Mask]:
     """Labels (h, w) in which a gap between a limb and the body beside it is nobody's, and the gap, (h, w).
 
     A matte knows nothing of so narrow a gap, and a strip of the background would come along with the limb. What the limb has

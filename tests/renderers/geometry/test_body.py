@@ -348,6 +348,50 @@ def test_a_hand_in_a_pocket_is_the_other_one_mirrored() -> None:
     assert np.abs(np.median(fingers, axis=0) - (34, 125)).max() < 20
 
 
+def _clasped() -> Figure:
+    """A figure whose right hand lies before the left one, of which the network of hands sees the right hand again."""
+    arms = {
+        13: (176.0, 150.0), 15: (122.0, 150.0), 17: (106.0, 152.0), 19: (106.0, 148.0), 21: (108.0, 146.0),
+        14: (64.0, 150.0), 16: (118.0, 150.0), 18: (134.0, 152.0), 20: (134.0, 148.0), 22: (132.0, 146.0),
+    }  # fmt: skip
+    hand = np.zeros((21, 2), np.float32)
+    hand[0] = 118.0, 150.0
+    for finger in range(5):
+        for k in range(4):
+            hand[1 + 4 * finger + k] = 136 + 9 * k, 150 + 4 * (finger - 2)
+    hands = Hands(
+        joints_2d=np.stack([hand, hand + 1])[None], joints_3d=np.zeros((1, 2, 21, 3), np.float32),
+        score=np.array([[0.9, 0.9]], np.float32),
+    )  # fmt: skip
+    made = figure(arms, hands=hands)
+    image = made.reference.images[0].copy()
+    cv2.fillConvexPoly(image, cv2.convexHull(np.rint(hand).astype(np.int32)), COLORS["head"])
+    return Figure(reference=replace(made.reference, images=image[None]), joints=made.joints)
+
+
+def test_a_hand_behind_the_other_is_that_one_mirrored_once_its_arm_moves() -> None:
+    """With its forearm, of which the picture shows little; at rest what it shows is drawn."""
+    made = _clasped()
+    actor = BodyActor(made.reference)
+    forearm, hand = PARTS.index("left_forearm"), HAND_PARTS[0]
+    controls = made.reference.controls
+    order = actor.draw_order(controls, 0)
+    assert forearm in order
+    assert hand not in order
+    assert _psnr(actor.draw(controls, 0, False), made.reference.images[0]) >= 40
+    assert _near(actor.draw(controls, 0, False)[150, 168], "left_arm")
+    up = {13: (196.0, 120.0), 15: (206.0, 66.0), 17: (206.0, 50.0), 19: (208.0, 50.0), 21: (204.0, 52.0)}
+    moved = controls.hands.joints_2d.copy() if controls.hands is not None else np.zeros((1, 2, 21, 2), np.float32)
+    way = moved[0, 0] - moved[0, 0, 0]
+    moved[0, 0] = np.array([206.0, 66.0]) + np.stack([way[:, 1], -way[:, 0]], 1)
+    assert controls.hands is not None
+    raised = replace(made.posed(up, dict.fromkeys(up, -0.2)), hands=replace(controls.hands, joints_2d=moved))
+    assert hand in actor.draw_order(raised, 0)
+    drawn = actor.draw(raised, 0, False)
+    assert _near(drawn[95, 201], "right_arm")
+    assert _near(drawn[35, 206], "head")
+
+
 def test_others_in_the_picture_are_not_the_person(standing: Figure) -> None:
     body = standing.reference.controls.body
     assert body is not None

@@ -67,9 +67,9 @@ def test_a_thin_thing_is_not_judged_by_what_it_hangs_on() -> None:
 def test_a_hand_is_judged_by_its_own_colours_though_it_is_thin() -> None:
     """Of shorts behind it nothing comes along."""
     rows, columns = np.mgrid[:60, :80]
-    hand = (np.abs(rows - 30) < 9) & (columns > 10) & (columns < 60)
+    hand = (np.abs(rows - 30) < 5) & (columns > 10) & (columns < 60)
     color = np.where(hand[..., None], SKIN, SHORTS) + np.random.default_rng(0).normal(0, 4, (60, 80, 3))
     _, trust, clean = judge(np.clip(color, 0, 255).astype(np.uint8), hand, ~hand, 6.0)
-    beside = ~hand & (np.abs(rows - 30) < 14) & (np.abs(rows - 30) > 9) & (columns > 20) & (columns < 50)
+    beside = ~hand & (np.abs(rows - 30) < 10) & (np.abs(rows - 30) > 5) & (columns > 20) & (columns < 50)
     assert trust[beside].min() > 0.9
     assert clean[beside].mean() > 0.9

@@ -90,16 +90,16 @@ def test_a_body_before_leaves_is_cut_out_without_crumbs() -> None:
 
 def test_a_shade_beside_a_body_does_not_come_along() -> None:
     """A person's shade on a wall is no part of the person, though it is darker than the wall."""
-    size, person, wall = 240, np.array([200.0, 60, 40]), np.array([190.0, 190, 190])
-    true = _disc(size, 70)
-    shade = 1 - 0.2 * np.clip(cv2.GaussianBlur(_disc(size, 82), (0, 0), 2), 0, 1)
+    size, person, wall = 480, np.array([60.0, 60, 70]), np.array([190.0, 190, 190])
+    true, shaded = _disc(size, 140), _disc(size, 146)
+    shade = 1 - 0.16 * cv2.GaussianBlur(shaded, (0, 0), 2)
     image = np.rint(true[..., None] * person + (1 - true[..., None]) * wall * shade[..., None]).astype(np.uint8)
-    coarse = cv2.GaussianBlur(_disc(size, 70), (0, 0), 3).astype(np.float32)
+    coarse = cv2.GaussianBlur(true, (0, 0), 3).astype(np.float32)
     layers = separate(
         image, coarse, np.zeros((size, size), np.uint8), thin=0.15, texture_fade=(0.004, 0.04), tolerance=10.0, stray=45.0,
         patches=True,
     )  # fmt: skip
-    beside = (cv2.dilate(true, np.ones((9, 9), np.uint8)) == 0) & (_disc(size, 80) > 0.5)
+    beside = (cv2.dilate(true, np.ones((5, 5), np.uint8)) == 0) & (_disc(size, 145) > 0.5)
     assert beside.sum() > 1000
     assert (layers.alpha[beside] > 0).mean() < 0.02
     assert np.abs(_composite(layers) - image).max() <= 12
