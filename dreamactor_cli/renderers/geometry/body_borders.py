@@ -40,8 +40,13 @@ def smoothed(labels: Labels, image: U8, person: Mask) -> Labels:
     """
     out = labels.copy()
     limbs = np.isin(labels, UPPER)
-    asked = limbs | (labels == CORE)
-    if (person & limbs).any() and (person & (labels == CORE)).any():
+    torso = labels == CORE
+    if (person & limbs).any() and (person & torso).any():
+        # What is further from the border than all windows reach is no neighbour of the limb: a strand of hair beside the neck.
+        near = [
+            cv2.distanceTransform((~(person & side)).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) for side in (limbs, torso)
+        ]
+        asked = (limbs | torso) & (np.maximum(*near) <= PASSES * RADIUS)
         guide = _Guide(image)
         for _ in range(PASSES):
             torso = guide.filtered(out == CORE) > 0.5

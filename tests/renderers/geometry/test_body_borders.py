@@ -61,3 +61,12 @@ def test_a_torso_without_limbs_is_left_alone() -> None:
     labels = np.where(ROWS < 40, -1, CORE).astype(np.int8)
     image = _photo(np.full((HEIGHT, WIDTH), 200))
     np.testing.assert_array_equal(smoothed(labels, image, labels >= 0), labels)
+
+
+def test_a_strand_of_hair_away_from_the_arm_stays_the_torsos() -> None:
+    """Though what lies beside the person is nearer to an arm than to it."""
+    labels = np.where((COLUMNS > 60) & (ROWS > 60), CORE, UPPER_ARM).astype(np.int8)
+    labels[8:20, 77:87] = CORE
+    person = (labels == CORE) | (ROWS > 60)
+    out = smoothed(labels, _photo(np.full((HEIGHT, WIDTH), 200)), person)
+    assert (out[11:17, 80:84] == CORE).all()
