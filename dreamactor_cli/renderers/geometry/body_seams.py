@@ -7,6 +7,8 @@ what the limb looks like there, and the body beside it what the body does.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -54,14 +56,9 @@ def given_back(labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[
     beside = cv2.distanceTransform((~mine).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     inner = cv2.distanceTransform((labels >= 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > RIM
     pixels = image.astype(np.float64)
-    place = np.clip((along * PLACES).astype(int), -1, PLACES)
     out = labels.copy()
-    for number in range(PLACES):
-        here = np.abs(place - number) <= 1
+    for here, asked, half in _places(mine, away, along):
         own = mine & here
-        if own.sum() < FEW or away[own].min() > 2:
-            continue
-        half = 0.5 * float(away[own].max())
         far = own & inner & (away > half)
         outer = _colors(pixels[far])
         ground = _colors(pixels[theirs & here & (beside <= 2 * half) & (beside > RIM)])
@@ -71,7 +68,6 @@ def given_back(labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[
         apart = float(np.linalg.norm(limb_color - body_color))
         if limb_spread > EVEN**2 or apart < LEVELS or apart < APART * np.sqrt(0.5 * (limb_spread + body_spread)):
             continue
-        asked = mine & (place == number) & (away <= half)
         if skin[far].mean() > BARE:
             asked[asked] = ~_in_shade(pixels[asked], limb_color, SAME)
         off = [((pixels[asked] - color) ** 2).sum(1) / spread for color, spread in (outer, ground)]
@@ -98,14 +94,8 @@ def daylight(labels: Labels, image: NDArray[np.uint8], limb: int, body: tuple[in
     beside, edge = (cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) for mask in (mine, nobody))
     off_nobody = cv2.distanceTransform(nobody.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     pixels = image.astype(np.float64)
-    place = np.clip((along * PLACES).astype(int), -1, PLACES)
-    for number in range(PLACES):
-        here = np.abs(place - number) <= 1
+    for here, asked, half in _places(mine, away, along):
         own = mine & here
-        if own.sum() < FEW or away[own].min() > 2:
-            continue
-        half = 0.5 * float(away[own].max())
-        asked = mine & (place == number) & (away <= half)
         sides = (
             nobody & here & (beside <= 4 * half) & (off_nobody > RIM), own & (edge > RIM) & (away > half),
             theirs & here & (beside <= 2 * half) & (beside > RIM),
@@ -205,6 +195,23 @@ def nearest_labels(labels: Labels, known: Mask) -> tuple[NDArray[np.float32], La
     table = np.zeros(int(index.max()) + 1, np.int8)
     table[index[known]] = labels[known]
     return away, table[index]
+
+
+def _places(mine: Mask, away: NDArray[np.float32], along: Array) -> Iterator[tuple[Mask, Mask, float]]:
+    """Places along a limb that lies on the body: what is about there, its inner half there, (h, w), and half its width, px.
+
+    Args:
+        mine: the limb, (h, w).
+        away: distance of each pixel to the body, px.
+        along: as of `given_back`.
+    """
+    place = np.clip((along * PLACES).astype(int), -1, PLACES)
+    for number in range(PLACES):
+        here = np.abs(place - number) <= 1
+        own = mine & here
+        if own.sum() >= FEW and away[own].min() <= 2:
+            half = 0.5 * float(away[own].max())
+            yield here, mine & (place == number) & (away <= half), half
 
 
 def _nearest(pixels: Array, others: Array) -> Array:
