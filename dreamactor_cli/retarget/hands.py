@@ -1,8 +1,9 @@
 """Hands: palm and fingers of the driver with the reference's lengths, on the reference's wrists.
 
 A palm turns as the driver's has turned against its forearm since the frame that is nearest to the anchor and shows it; fingers
-turn likewise within the palm. On an arm that has come to the driver's pose it points as the driver's does in that frame. While
-the driver shows no hand, fingers ease back to what the picture shows, and the palm points where the body's joints say.
+turn likewise within the palm. On an arm that has come to the driver's pose it points as the driver's does, and bends about the
+same axes. While the driver shows no hand, fingers ease back to what the picture shows, and the palm points where the body's
+joints say.
 """
 
 from __future__ import annotations
@@ -126,6 +127,8 @@ class _Hand:
         self._within = forearm.T @ palm  # the palm in the frame of its forearm
         lead = rotations.swing(self._palm[:, 1], mine.T @ palm[:, 1])
         self._lead = rotations.partly(lead, np.asarray(arrived))
+        # From axes of the picture's forearm to those of the driver's; how an arm came to the driver's pose is no part of a bend.
+        self._came = rotations.partly(forearm.T @ mine, np.asarray(arrived))
 
     def pose(self, joints: Array, weight: Array, theirs: Array, mine: Array, knuckles: Array, zoom: Array) -> Array:
         """Joints (T, 21, 3) px from the reference's wrist, by those of the driver (T, 21, 3).
@@ -137,7 +140,7 @@ class _Hand:
             zoom: of the body, (T,).
         """
         palm = palms(joints)
-        bent = theirs.swapaxes(1, 2) @ palm @ self._within.T
+        bent = self._came.T @ theirs.swapaxes(1, 2) @ palm @ self._within.T @ self._came
         along = self._palm[:, 1]
         points = rotations.swing(mine @ along, rotations.unit((knuckles @ along).mean(1), UP))
         hand = rotations.partly(points, 1 - weight) @ mine @ rotations.partly(bent, weight)

@@ -36,7 +36,7 @@ class GeometryRenderer:
     """See the module's docstring. Needs no device and no weights."""
 
     spec = RendererSpec(
-        name="geometry", version="21", needs=("face", "head"), reference_needs=("face", "head", "matte"), size_multiple=1,
+        name="geometry", version="22", needs=("face", "head"), reference_needs=("face", "head", "matte"), size_multiple=1,
         body_needs=("body", "hands"),
     )  # fmt: skip
 
