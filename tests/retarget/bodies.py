@@ -8,8 +8,9 @@ from fractions import Fraction
 import numpy as np
 
 from dreamactor_cli import motion_body
-from dreamactor_cli.contracts import Body, Controls, Hands
+from dreamactor_cli.contracts import Body, Controls, Hands, Preset
 from dreamactor_cli.retarget.stand_in import with_stand_in
+from dreamactor_cli.retarget.transfer import RetargetedStream
 
 # From, to, and which length it is; parents first. Hips and shoulders hang on the middle between the hips.
 CHAIN = (
@@ -76,3 +77,9 @@ def open_hands(joints: np.ndarray, controls: Controls, px: float = 200.0) -> Han
     deep = np.tile(fan, (frames, 2, 1, 1))
     flat = controls.body.joints_2d[:, [15, 16], None] + deep[..., :2] * px
     return Hands(joints_2d=flat.astype(np.float32), joints_3d=deep.astype(np.float32), score=np.ones((frames, 2), np.float32))
+
+
+def moved(reference: Controls, driver: Controls, **options: object) -> Controls:
+    """The whole clip, retargeted."""
+    preset = replace(Preset(smoothing=0), **options)  # type: ignore[arg-type]
+    return RetargetedStream(reference, driver, preset, driver.fps).window(0, driver.num_frames)
